@@ -1,0 +1,37 @@
+"""gbreg: gradient boosting for money and time.
+
+Every public name is loaded when first used: ``import gbreg`` imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gbreg import losses as losses
+    from gbreg import metrics as metrics
+    from gbreg.estimators import GBRegressor as GBRegressor
+    from gbreg.persistence import load as load
+
+_PUBLIC = {
+    "GBRegressor": "gbreg.estimators",
+    "load": "gbreg.persistence",
+}
+_MODULES = ("datasets", "losses", "metrics", "testing")
+
+__all__ = ["GBRegressor", "load", "losses", "metrics"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return import_module(f"gbreg.{name}")
+    raise AttributeError(f"module 'gbreg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC, *_MODULES})

@@ -1,0 +1,35 @@
+"""The boosters, each behind one small interface."""
+
+from __future__ import annotations
+
+import difflib
+
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, TreeParameters, thread_count
+from gbreg.engines.catboost import CatBoost
+from gbreg.engines.lightgbm import LightGBM
+from gbreg.engines.xgboost import XGBoost
+
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (LightGBM(), XGBoost(), CatBoost())}
+
+
+def get_engine(name: str) -> Engine:
+    """The engine of that name; its package is imported only when it trains or predicts."""
+    if name not in ENGINES:
+        near = difflib.get_close_matches(str(name), ENGINES, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"engine={name!r} is not known{hint} Use one of {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Features",
+    "Monitor",
+    "Objective",
+    "Rows",
+    "Task",
+    "TreeParameters",
+    "get_engine",
+    "thread_count",
+]

@@ -1,0 +1,342 @@
+"""What the three engines share: the task they are given, the objective they call, the monitor that watches them."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, ClassVar, Protocol
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from gbreg import kernels
+from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted, step_limit
+
+Singles = NDArray[np.float32]
+
+# hessian="exact" is floored here (on Hessians scaled to mean 1), or negative ones would leave one-leaf trees.
+EXACT_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class Features:
+    """A numeric matrix with what the engines must know of its columns.
+
+    Parameters
+    ----------
+    values : ndarray or scipy.sparse CSR of shape (n_samples, n_features)
+        float32 or float64, NaN where missing; categorical columns hold their codes.
+    categorical : tuple of int
+        Which columns are categorical.
+    names : tuple of str or None
+    """
+
+    values: Any
+    categorical: tuple[int, ...] = ()
+    names: tuple[str, ...] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.values.shape[0])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features with their labels and weights (float64, shape (n_samples,)); `weight` None counts every row once."""
+
+    X: Features
+    y: Floats
+    weight: Floats | None = None
+
+
+@dataclass(frozen=True)
+class TreeParameters:
+    """The parameters that mean the same on every engine; each maps them once to its own names."""
+
+    n_estimators: int = 100
+    learning_rate: float = 0.1
+    max_leaves: int = 31
+    max_depth: int | None = None
+    min_child_samples: int = 20
+    subsample: float = 1.0
+    colsample: float = 1.0
+    reg_lambda: float = 0.0
+    max_bins: int = 255
+    hessian: str = "safe"
+    random_state: int | None = None
+    n_threads: int = 1
+    engine_params: Mapping[str, Any] = field(default_factory=dict)
+
+
+class MetricLike(Protocol):
+    """A number from labels and predictions in the unit of the target."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def greater_is_better(self) -> bool: ...
+
+    def __call__(self, y_true: Floats, y_pred: Floats, sample_weight: Floats | None = None) -> float: ...
+
+
+class Objective:
+    """A fitted loss as engines call it: float32 gradient and Hessian, weighted, shifted by the intercept, scaled.
+
+    Parameters
+    ----------
+    loss : fitted PointwiseLoss
+    hessian : {"safe", "exact", "expected"}
+    learning_rate : float
+        Above 0.3 the safe curvature asks for shorter steps.
+    n_threads : int
+    """
+
+    def __init__(self, loss: PointwiseLoss, hessian: str = "safe", learning_rate: float = 0.1, n_threads: int = 1):
+        fitted(loss)
+        self.loss = loss
+        self.hessian = hessian
+        self.n_threads = n_threads
+        self.spec = loss.spec()
+        self.arguments = loss.arguments()
+        self.constants = {
+            "offset": float(loss.intercept_[0]),
+            "scale": 1.0 / loss.hessian_scale_,
+            "limit": step_limit(learning_rate),
+            "floor": EXACT_FLOOR if hessian == "exact" else -math.inf,
+        }
+        self.round = 0
+        self._buffers: tuple[Singles, Singles] = (np.empty(0, np.float32), np.empty(0, np.float32))
+        self._ones: Singles = np.empty(0, np.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Specs hold functions of the loss's class; they are looked up again where the objective is unpickled.
+        return {"loss": self.loss, "hessian": self.hessian, "n_threads": self.n_threads, "constants": self.constants}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["loss"], state["hessian"], n_threads=state["n_threads"])  # type: ignore[misc]
+        self.constants = state["constants"]
+
+    def weights(self, sample_weight: Any, n: int) -> Singles:
+        if sample_weight is None:
+            if self._ones.size != n:
+                self._ones = np.ones(n, dtype=np.float32)
+            return self._ones
+        return np.ascontiguousarray(sample_weight, dtype=np.float32)
+
+    def gradient_hessian(self, y: Any, raw: Any, sample_weight: Any = None) -> tuple[Singles, Singles]:
+        """Both of shape (n_samples,), in buffers that the next call overwrites; `FloatingPointError` if not finite."""
+        y, raw = np.ascontiguousarray(y), np.ascontiguousarray(raw)
+        if y.ndim != 1 or raw.shape != y.shape:
+            raise ValueError(
+                f"{type(self.loss).__name__} has one output: labels of shape (n,) and raw scores of the same shape, "
+                f"got {y.shape} and {raw.shape}"
+            )
+        if self._buffers[0].size != y.size:
+            self._buffers = np.empty(y.size, np.float32), np.empty(y.size, np.float32)
+        self.fill(y, raw, self.weights(sample_weight, y.size), self._buffers, self.n_threads)
+        self.round += 1
+        return self._buffers
+
+    def fill(self, y: Any, raw: Any, weight: Any, out: tuple[Any, Any], n_threads: int) -> None:
+        """One pass of the kernel into `out`."""
+        bad = kernels.gradient_hessian(
+            self.spec, self.arguments, y, raw, weight, out, hessian=self.hessian, n_threads=n_threads, **self.constants
+        )
+        if bad:
+            row = int(np.flatnonzero(~(np.isfinite(out[0]) & np.isfinite(out[1])))[0])
+            raise FloatingPointError(
+                f"{self.loss!r}: gradient or Hessian of {bad:,} rows is not finite in round {self.round}, first at row "
+                f"{row} (y={y[row]:g}, raw score {raw[row] + self.constants['offset']:g}): "
+                "lower learning_rate, or use another link or loss"
+            )
+
+
+class Monitor:
+    """Evaluates the loss and the named metrics on decoded predictions, and says when to stop.
+
+    Parameters
+    ----------
+    loss : fitted Loss
+    sets : sequence of Rows
+    metrics : sequence of MetricLike
+        Evaluated after the loss itself.
+    early_stopping_rounds : int or None
+        Stop after this many rounds without a better last metric (the loss, if there are no metrics) on the first set.
+    on_round : callable or None
+        Called with (rounds done, latest value or None) after every round.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        sets: Sequence[Rows] = (),
+        metrics: Sequence[MetricLike] = (),
+        early_stopping_rounds: int | None = None,
+        on_round: Callable[[int, float | None], None] | None = None,
+    ):
+        self.loss = loss
+        self.sets = list(sets)
+        self.metrics = list(metrics)
+        self.early_stopping_rounds = early_stopping_rounds
+        self.on_round = on_round
+        self.history: dict[str, dict[str, list[float]]] = {f"validation_{i}": {} for i in range(len(self.sets))}
+        self.rounds = 0
+        self.best_round = 0
+        self._best = math.inf
+
+    @property
+    def active(self) -> bool:
+        return bool(self.sets) or self.on_round is not None
+
+    def record(self, index: int, raw_prediction: Any) -> None:
+        """Evaluate set `index` at these complete raw scores."""
+        rows, raw = self.sets[index], np.asarray(raw_prediction, dtype=np.float64)
+        history = self.history[f"validation_{index}"]
+        each = self.loss.value(rows.y, raw)
+        history.setdefault(self.loss.name, []).append(float(np.average(each, weights=rows.weight)))
+        if self.metrics:
+            predicted = self.loss.predict(raw)
+            for metric in self.metrics:
+                history.setdefault(metric.name, []).append(float(metric(rows.y, predicted, rows.weight)))
+
+    def latest(self) -> float:
+        """The watched metric on the first set."""
+        return self.history["validation_0"][self.metrics[-1].name if self.metrics else self.loss.name][-1]
+
+    def score(self) -> float:
+        """The watched metric with its sign turned so that less is better."""
+        return -self.latest() if self.metrics and self.metrics[-1].greater_is_better else self.latest()
+
+    def end_round(self) -> bool:
+        """Count a round; True when training should stop."""
+        self.rounds += 1
+        if self.sets and self.score() < self._best:
+            self._best, self.best_round = self.score(), self.rounds
+        if self.on_round is not None:
+            self.on_round(self.rounds, self.latest() if self.sets else None)
+        patience = self.early_stopping_rounds
+        return patience is not None and bool(self.sets) and self.rounds - self.best_round >= patience
+
+    @property
+    def keep(self) -> int | None:
+        """How many rounds the finished model keeps; None for all of them."""
+        return max(self.best_round, 1) if self.early_stopping_rounds is not None and self.sets else None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: rows, a loss fitted to their labels, parameters, and the monitor."""
+
+    rows: Rows
+    loss: PointwiseLoss
+    parameters: TreeParameters
+    monitor: Monitor
+    native: NativeForm | None = None
+    callbacks: Sequence[Any] = ()
+
+    def objective(self) -> Objective:
+        p = self.parameters
+        return Objective(self.loss, p.hessian, p.learning_rate, p.n_threads)
+
+    def native_labels(self, y: Floats) -> Floats:
+        return self.loss.to_raw(y) if self.native and self.native.labels == "raw" else y
+
+    def native_weights(self, weight: Floats | None) -> Floats | None:
+        """Weights that bring a native objective to the same Hessian scale as the kernel; None if all are 1."""
+        scale = self.loss.hessian_scale_
+        if weight is None:
+            return None if scale == 1.0 else np.full(self.rows.y.size, 1.0 / scale)
+        return weight / scale
+
+
+class Engine(ABC):
+    """The one place that knows a booster's call, shapes, dtypes, sign conventions, native objectives and files."""
+
+    name: ClassVar[str]
+    module: ClassVar[str]
+    model_file: ClassVar[str]
+    reserved: ClassVar[frozenset[str]]
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def package(cls) -> ModuleType:
+        """The booster's own Python package, imported now; `ImportError` names the extra that brings it."""
+        try:
+            return importlib.import_module(cls.module)
+        except ImportError as error:
+            raise ImportError(
+                f'engine="{cls.name}" needs the {cls.module} package: pip install "gbreg[{cls.name}]"'
+            ) from error
+
+    @abstractmethod
+    def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
+        """This engine's objective parameters for that form, or None if it lacks it."""
+
+    @abstractmethod
+    def train(self, task: Task) -> Any:
+        """A booster whose own raw prediction is complete, cut to the rounds the monitor keeps."""
+
+    @abstractmethod
+    def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
+        """Complete raw scores, shape (n_samples,)."""
+
+    @abstractmethod
+    def feature_importances(self, booster: Any) -> Floats:
+        """Total gain of every feature, summing to 1 (all 0 if nothing was split)."""
+
+    @abstractmethod
+    def to_bytes(self, booster: Any) -> bytes:
+        """The engine's own model file."""
+
+    @abstractmethod
+    def from_bytes(self, data: bytes) -> Any:
+        """The booster of a model file."""
+
+    def merge(self, mapped: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+        """The mapped parameters with the user's `engine_params` over them, under the engine's first name for each."""
+        extra = {self.aliases.get(k, k): v for k, v in extra.items()}
+        taken = sorted(self.reserved & set(extra))
+        if taken:
+            raise ValueError(
+                f"engine_params may not set {taken} on {self.name}: gbreg sets them from loss=, eval_metric= and "
+                "sample_weight="
+            )
+        return {**mapped, **extra}
+
+
+def normalised(gains: Any) -> Floats:
+    gains = np.asarray(gains, dtype=np.float64)
+    total = gains.sum()
+    return gains / total if total > 0 else np.zeros_like(gains)
+
+
+def as_single(x: Floats | None, what: str) -> Singles | None:
+    """float32, as every engine stores labels and weights; `ValueError` where that overflows."""
+    if x is None:
+        return None
+    largest = float(np.abs(x).max()) if x.size else 0.0
+    if largest > np.finfo(np.float32).max:
+        raise ValueError(f"{what} up to {largest:g} do not fit into float32, in which the engines keep them: rescale them")
+    return x.astype(np.float32)
+
+
+def legal_names(names: tuple[str, ...] | None, forbidden: str) -> list[str] | None:
+    """Feature names as a list, or None where the engine would refuse one."""
+    if names is None or len(set(names)) < len(names):
+        return None
+    return None if any(c in forbidden for name in names for c in name) else list(names)
+
+
+def thread_count(n_jobs: int | None) -> int:
+    """Threads for engine and kernel: None is OMP_NUM_THREADS if set (joblib's workers do), else every core."""
+    if n_jobs is None:
+        n_jobs = int(os.environ.get("OMP_NUM_THREADS") or -1)
+    cores = joblib.cpu_count()
+    return max(1, cores + 1 + n_jobs if n_jobs < 0 else n_jobs)

@@ -1,0 +1,219 @@
+"""CatBoost: derivatives with flipped signs in blocks of rows, Lossguide trees, the intercept as bias."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.losses.base import Floats, NativeForm
+
+_NATIVE = {
+    "squared_error": "RMSE",
+    "absolute_error": "MAE",
+    "quantile": "Quantile:alpha={level}",
+    "expectile": "Expectile:alpha={level}",
+    "poisson": "Poisson",
+    "tweedie": "Tweedie:variance_power={power}",
+}
+
+
+class NativeObjective:
+    """What ``CatBoost({"loss_function": ...})`` and ``CatBoostRegressor(loss_function=...)`` call, block by block.
+
+    CatBoost compiles Python objectives itself unless told not to, and swallows what they raise: the first error is
+    kept in `error`, and the garbage that follows is ours to refuse.
+    """
+
+    no_jit = True
+
+    def __init__(self, objective: Objective):
+        self.objective = objective
+        self.error: Exception | None = None
+
+    def __deepcopy__(self, memo: Any) -> NativeObjective:
+        # CatBoostRegressor clones its parameters and then insists on finding the same object.
+        return self
+
+    def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
+        y, raw = np.ascontiguousarray(targets), np.ascontiguousarray(approxes)
+        out = np.empty((2, y.size))
+        weight = np.ones(y.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        try:
+            self.objective.fill(y, raw, weight, (out[0], out[1]), n_threads=1)
+        except FloatingPointError as error:
+            self.error = self.error or error
+            out[:] = 0.0
+        return -out.T
+
+
+class CatBoost(Engine):
+    name = "catboost"
+    module = "catboost"
+    model_file = "model.cbm"
+    reserved = frozenset({"loss_function", "objective", "eval_metric", "custom_metric", "boost_from_average"})
+    aliases = {
+        "eta": "learning_rate",
+        **dict.fromkeys(("num_boost_round", "n_estimators", "num_trees"), "iterations"),
+        "max_depth": "depth",
+        "num_leaves": "max_leaves",
+        "min_child_samples": "min_data_in_leaf",
+        "colsample_bylevel": "rsm",
+        "reg_lambda": "l2_leaf_reg",
+        **dict.fromkeys(("max_bin", "max_bins"), "border_count"),
+        "random_state": "random_seed",
+        **dict.fromkeys(("verbose", "silent", "verbose_eval"), "logging_level"),
+    }
+
+    def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
+        if form.name not in _NATIVE:
+            return None
+        return {"loss_function": _NATIVE[form.name].format(**form.parameters)}
+
+    def train(self, task: Task) -> Any:
+        catboost = self.package()
+        monitor = task.monitor
+        intercept = float(task.loss.intercept_[0])
+        objective = None if task.native else NativeObjective(task.objective())
+        params = self._parameters(task, objective)
+        watch = _Watch(monitor, 0.0 if task.native else intercept)
+        params["eval_metric"] = watch if monitor.sets else "RMSE"
+        callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]
+        booster = catboost.CatBoost(params)
+        pool = self._pool(task, task.rows)
+        sets = [self._pool(task, rows) for rows in monitor.sets]
+        try:
+            booster.fit(pool, eval_set=sets or None, callbacks=callbacks)
+        finally:
+            if objective is not None and objective.error is not None:
+                raise objective.error
+            if watch.error is not None:
+                raise watch.error
+        scale, bias = booster.get_scale_and_bias()
+        booster.set_scale_and_bias(scale, float(bias) + intercept)
+        return booster
+
+    def _parameters(self, task: Task, objective: NativeObjective | None) -> dict[str, Any]:
+        p = task.parameters
+        mapped = {
+            "iterations": p.n_estimators,
+            "learning_rate": p.learning_rate,
+            "grow_policy": "Lossguide",
+            "max_leaves": p.max_leaves,
+            "depth": min(p.max_depth or 16, 16),
+            "min_data_in_leaf": p.min_child_samples,
+            "bootstrap_type": "Bernoulli" if p.subsample < 1 else "No",
+            "rsm": p.colsample,
+            "l2_leaf_reg": p.reg_lambda,
+            "border_count": p.max_bins - 1,
+            "thread_count": p.n_threads,
+            "random_seed": p.random_state if p.random_state is not None else 0,
+            "random_strength": 0.0,
+            "leaf_estimation_iterations": 1,
+            "allow_writing_files": False,
+            "logging_level": "Silent",
+            "metric_period": 1 if task.monitor.sets else max(1, p.n_estimators),
+            # CatBoost cannot cut a finished model of Lossguide trees, but keeps the best round itself.
+            "use_best_model": task.monitor.early_stopping_rounds is not None and bool(task.monitor.sets),
+        }
+        if p.subsample < 1:
+            mapped["subsample"] = p.subsample
+        params = self.merge(mapped, p.engine_params)
+        if objective is None:
+            params |= self.native_parameters(task.native) or {}  # type: ignore[arg-type]
+        else:
+            params |= {"loss_function": objective, "leaf_estimation_method": "Newton"}
+        return {**params, "boost_from_average": False}
+
+    def _pool(self, task: Task, rows: Rows) -> Any:
+        if task.native is None:
+            label, weight, start = rows.y, rows.weight, None
+        else:
+            label = task.native_labels(rows.y)
+            weight = task.native_weights(rows.weight) if rows is task.rows else None
+            start = np.full((rows.y.size, 1), float(task.loss.intercept_[0]))
+        return self.package().Pool(
+            **self._columns(rows.X),
+            label=as_single(label, "labels"),
+            weight=as_single(weight, "weights"),
+            baseline=start,
+        )
+
+    def _columns(self, X: Features) -> dict[str, Any]:
+        names = legal_names(X.names, "")
+        if not X.categorical:
+            return {"data": X.values, "feature_names": names}
+        import pandas  # comes with catboost, which takes categories in a frame only
+
+        frame = pandas.DataFrame(X.values)
+        for j in X.categorical:
+            frame[j] = frame[j].fillna(-1).astype(np.int64)
+        return {"data": frame, "cat_features": list(X.categorical), "feature_names": names}
+
+    def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
+        pool = self.package().Pool(**self._columns(X))
+        raw = booster.predict(pool, prediction_type="RawFormulaVal", thread_count=n_threads)
+        return np.asarray(raw, dtype=np.float64)
+
+    def feature_importances(self, booster: Any) -> Floats:
+        return normalised(booster.get_feature_importance(type="PredictionValuesChange"))
+
+    def to_bytes(self, booster: Any) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / self.model_file
+            booster.save_model(str(path))
+            return path.read_bytes()
+
+    def from_bytes(self, data: bytes) -> Any:
+        return self.package().CatBoost().load_model(blob=data)
+
+
+class _Watch:
+    """CatBoost's eval_metric: called once per set and round, the training set first, then the evaluation sets."""
+
+    no_jit = True
+
+    def __init__(self, monitor: Monitor, intercept: float):
+        self.monitor, self.intercept = monitor, intercept
+        self.calls = 0
+        self.error: Exception | None = None
+
+    def __deepcopy__(self, memo: Any) -> _Watch:
+        return self
+
+    def is_max_optimal(self) -> bool:
+        return False
+
+    def evaluate(self, approxes: Any, target: Any, weight: Any) -> tuple[float, float]:
+        index = self.calls - 1
+        self.calls += 1
+        if index < 0:  # the training set
+            return 0.0, 1.0
+        try:
+            self.monitor.record(index, np.asarray(approxes[0], dtype=np.float64) + self.intercept)
+        except Exception as error:
+            self.error = self.error or error
+            return 0.0, 1.0
+        return self.monitor.score(), 1.0  # the best model is chosen by the last set's value: give each the first's
+
+    def get_final_error(self, error: float, weight: float) -> float:
+        return error
+
+
+class _StopWhenAsked:
+    """CatBoost callback: one end of round for the monitor, and the end of training after a swallowed error."""
+
+    def __init__(self, monitor: Monitor, watch: _Watch, objective: NativeObjective | None):
+        self.monitor, self.watch, self.objective = monitor, watch, objective
+
+    def after_iteration(self, info: Any) -> bool:
+        failed = (self.objective is not None and self.objective.error) or self.watch.error
+        if failed:
+            return False
+        self.watch.calls = 0
+        if self.objective is not None:
+            self.objective.objective.round += 1
+        return not self.monitor.end_round()

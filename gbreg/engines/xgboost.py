@@ -1,0 +1,206 @@
+"""XGBoost: float32 raw scores, absolute thresholds on gain and Hessian, the intercept as base_score."""
+
+from __future__ import annotations
+
+from math import floor, log2
+from typing import Any
+
+import numpy as np
+
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.losses.base import Floats, NativeForm
+
+_NATIVE = {
+    "squared_error": "reg:squarederror",
+    "absolute_error": "reg:absoluteerror",
+    "quantile": "reg:quantileerror",
+    "poisson": "count:poisson",
+    "gamma": "reg:gamma",
+    "tweedie": "reg:tweedie",
+}
+_PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power"}
+_DECODED = frozenset({"poisson", "gamma", "tweedie"})
+
+
+class NativeObjective:
+    """What ``xgb.train(obj=...)`` calls."""
+
+    def __init__(self, objective: Objective, magnitude: float = 1.0):
+        self.objective, self.magnitude = objective, magnitude
+
+    def __call__(self, preds: Any, dtrain: Any) -> tuple[Any, Any]:
+        weight = dtrain.get_weight()
+        gradient, hess = self.objective.gradient_hessian(dtrain.get_label(), preds, weight if weight.size else None)
+        if self.magnitude != 1.0:
+            gradient *= np.float32(self.magnitude)
+            hess *= np.float32(self.magnitude)
+        return gradient, hess
+
+
+class SklearnObjective:
+    """What ``XGBRegressor(objective=...)`` calls."""
+
+    def __init__(self, objective: Objective):
+        self.objective = objective
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+        return self.objective.gradient_hessian(np.asarray(y_true, dtype=np.float32), y_pred, sample_weight)
+
+
+class XGBoost(Engine):
+    name = "xgboost"
+    module = "xgboost"
+    model_file = "model.ubj"
+    reserved = frozenset(
+        {"objective", "eval_metric", "base_score", "num_class", "num_target", "disable_default_eval_metric"}
+    )
+    aliases = {
+        "eta": "learning_rate",
+        "lambda": "reg_lambda",
+        "alpha": "reg_alpha",
+        "min_split_loss": "gamma",
+        "n_jobs": "nthread",
+        "random_state": "seed",
+    }
+
+    def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
+        if form.name not in _NATIVE:
+            return None
+        return {"objective": _NATIVE[form.name], **{_PARAMETER[k]: v for k, v in form.parameters.items()}}
+
+    def train(self, task: Task) -> Any:
+        xgb = self.package()
+        monitor, loss = task.monitor, task.loss
+        intercept = float(loss.intercept_[0])
+        objective = None if task.native else task.objective()
+        magnitude = gain_magnitude(task, objective) if objective else 1.0
+        params = self._parameters(task, magnitude)
+        data = self._matrix(task, task.rows, params)
+        sets = [self._matrix(task, rows, params, reference=data) for rows in monitor.sets]
+        decoded = task.native is not None and task.native.name in _DECODED
+        callbacks = list(task.callbacks)
+        if monitor.active:
+            callbacks.append(_stop_when_asked(monitor, xgb))
+        booster = xgb.train(
+            params,
+            data,
+            num_boost_round=task.parameters.n_estimators,
+            evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
+            obj=NativeObjective(objective, magnitude) if objective else None,
+            custom_metric=_Watch(monitor, sets, 0.0 if task.native else intercept, decoded) if sets else None,
+            callbacks=callbacks,
+            verbose_eval=False,
+        )
+        if monitor.keep:
+            booster = booster[: monitor.keep]
+        if objective:
+            booster.set_param({"base_score": [intercept]})
+        return booster
+
+    def _parameters(self, task: Task, magnitude: float) -> dict[str, Any]:
+        p = task.parameters
+        mapped = {
+            "tree_method": "hist",
+            "grow_policy": "lossguide",
+            "learning_rate": p.learning_rate,
+            "max_leaves": p.max_leaves,
+            "max_depth": p.max_depth or 0,
+            "min_child_weight": p.min_child_samples,
+            "subsample": p.subsample,
+            "colsample_bytree": p.colsample,
+            "reg_lambda": p.reg_lambda,
+            "max_bin": p.max_bins,
+            "nthread": p.n_threads,
+            "seed": p.random_state if p.random_state is not None else 0,
+            "verbosity": 0,
+        }
+        params = self.merge(mapped, p.engine_params)
+        if task.native is not None:
+            # base_score is on the scale of predictions; the link is the objective's own.
+            start = task.loss.predict(task.loss.intercept_) if task.native.labels == "value" else task.loss.intercept_
+            return {
+                **params,
+                **(self.native_parameters(task.native) or {}),
+                "base_score": float(start[0]),
+                "disable_default_eval_metric": 1,
+            }
+        for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
+            params[name] = params.get(name, 0.0) * magnitude  # all four are in units of gradient, Hessian or gain
+        return {**params, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
+
+    def _matrix(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
+        xgb = self.package()
+        X = rows.X
+        types = None
+        if X.categorical:
+            types = ["c" if j in X.categorical else "float" for j in range(X.values.shape[1])]
+        if task.native is None:
+            label, weight = rows.y, rows.weight
+        else:
+            label, weight = task.native_labels(rows.y), task.native_weights(rows.weight) if reference is None else None
+        return xgb.QuantileDMatrix(
+            X.values,
+            label=as_single(label, "labels"),
+            weight=as_single(weight, "weights"),
+            missing=np.nan,
+            feature_names=legal_names(X.names, "[]<"),
+            feature_types=types,
+            max_bin=params["max_bin"],
+            nthread=params["nthread"],
+            ref=reference,
+            enable_categorical=bool(X.categorical),
+        )
+
+    def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
+        booster.set_param({"nthread": n_threads})
+        margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
+        return np.asarray(margin, dtype=np.float64).reshape(X.n_rows)
+
+    def feature_importances(self, booster: Any) -> Floats:
+        scores = booster.get_score(importance_type="total_gain")
+        names = booster.feature_names or [f"f{j}" for j in range(booster.num_features())]
+        return normalised([scores.get(name, 0.0) for name in names])
+
+    def to_bytes(self, booster: Any) -> bytes:
+        return bytes(booster.save_raw("ubj"))
+
+    def from_bytes(self, data: bytes) -> Any:
+        return self.package().Booster(model_file=bytearray(data))
+
+
+def gain_magnitude(task: Task, objective: Objective) -> float:
+    """A power of two that brings gradients to about 1 at the start, exactly undone in every leaf.
+
+    XGBoost drops splits whose gain is below 1e-6 whatever the unit of the labels: without this, labels around 1e-9
+    predict a constant.
+    """
+    rows = task.rows
+    labels = as_single(rows.y, "labels")
+    assert labels is not None
+    gradient, _ = objective.gradient_hessian(labels, np.zeros(labels.size, dtype=np.float32), rows.weight)
+    objective.round = 0
+    mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
+    return 2.0 ** -floor(log2(mean_square)) if mean_square > 0 else 1.0
+
+
+class _Watch:
+    """XGBoost's custom_metric: hands the scores of every evaluation set to the monitor."""
+
+    def __init__(self, monitor: Monitor, sets: list[Any], intercept: float, decoded: bool):
+        self.monitor, self.sets, self.intercept, self.decoded = monitor, sets, intercept, decoded
+
+    def __call__(self, preds: Any, data: Any) -> tuple[str, float]:
+        index = next(i for i, known in enumerate(self.sets) if known is data)
+        loss = self.monitor.loss
+        scores = np.asarray(preds, dtype=np.float64)
+        raw = loss.to_raw(scores) if self.decoded else scores + self.intercept
+        self.monitor.record(index, raw)
+        return "loss", self.monitor.history[f"validation_{index}"][loss.name][-1]
+
+
+def _stop_when_asked(monitor: Monitor, xgb: Any) -> Any:
+    class StopWhenAsked(xgb.callback.TrainingCallback):  # type: ignore[misc]
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            return monitor.end_round()
+
+    return StopWhenAsked()

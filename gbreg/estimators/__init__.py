@@ -1,0 +1,5 @@
+"""scikit-learn estimators."""
+
+from gbreg.estimators.regressor import GBRegressor
+
+__all__ = ["GBRegressor"]

@@ -1,0 +1,378 @@
+"""GBRegressor: any loss on any engine, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, thread_count
+from gbreg.estimators.columns import Columns
+from gbreg.estimators.progress import progress
+from gbreg.losses import NativeForm, PointwiseLoss, get_loss
+from gbreg.losses.base import Floats, Loss, check_sample_weight
+from gbreg.metrics import get_metric
+
+_HUGE = float(np.finfo(np.float32).max)
+
+
+class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting of any gbreg loss on LightGBM, XGBoost or CatBoost.
+
+    Parameters
+    ----------
+    loss : str or Loss, default "squared_error"
+        A name from `gbreg.losses.known_losses`, or an instance such as ``Huberpp(delta=0.3, link="log")``. Training
+        uses a clone of it, `loss_`.
+    engine : {"lightgbm", "xgboost", "catboost"}
+    n_estimators : int
+        Boosting rounds, at most.
+    learning_rate : float > 0
+    max_leaves : int
+    max_depth : int or None
+        None: unlimited (16 on CatBoost).
+    min_child_samples : int
+        Least rows of a leaf. LightGBM estimates rows from Hessians; XGBoost has no row minimum and reads this as
+        Hessian mass, which is scaled to 1 a row at the start.
+    subsample, colsample : float in (0, 1]
+        Share of rows drawn each round, and of features each tree.
+    reg_lambda : float >= 0
+        L2 penalty on leaf values, against Hessians scaled to a mean of 1.
+    max_bins : int
+    early_stopping_rounds : int or None
+        Stop after this many rounds without improvement on the first evaluation set, and keep the best round. Without
+        an `eval_set`, `validation_fraction` of the rows is held out.
+    validation_fraction : float in (0, 1)
+    eval_metric : "loss", str, callable (y_true, y_pred, sample_weight) -> float, or Metric
+        What early stopping watches, on decoded predictions; "loss" is the loss being trained.
+    hessian : {"safe", "exact", "expected"}
+        The curvature; "safe" is the one under which no round raises the training loss.
+    native : "auto" or bool
+        Whether to use an engine's built-in form of the loss: where there is one, never (False), or always (True, an
+        error where there is none).
+    engine_params : dict or None
+        Anything else the engine takes, for example ``{"monotone_constraints": [1, 0, -1]}``; overrides the above.
+    random_state : int, RandomState or None
+    n_jobs : int or None
+        Threads of engine and kernel. None: ``OMP_NUM_THREADS`` if set, else every core.
+    verbose : int
+        1 shows a progress bar (needs ``pip install "gbreg[cli]"``).
+
+    Attributes
+    ----------
+    booster_ : lightgbm.Booster, xgboost.Booster or catboost.CatBoost
+        The engine's own model. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. None if all labels
+        are equal: then nothing is trained, and that label is predicted.
+    loss_ : Loss
+        The fitted loss.
+    native_ : bool
+        Whether the engine's built-in form was used.
+    best_iteration_ : int
+        Rounds in the model.
+    evals_result_ : dict of {set name: {metric name: list of float}}
+        One value a round; the first metric is the loss itself, as a weighted mean.
+    feature_importances_ : ndarray of shape (n_features,)
+        Share of the total gain (on CatBoost, of prediction value change).
+    n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gbreg import GBRegressor
+    >>> from gbreg.losses import Huberpp
+    >>> X = np.arange(200.0).reshape(-1, 1)
+    >>> model = GBRegressor(Huberpp(delta=0.5, link="log"), n_estimators=50).fit(X, np.exp(X[:, 0] / 40))
+    >>> bool(model.predict(X).min() > 0)
+    True
+    """
+
+    _parameter_constraints = {
+        "loss": [str, Loss],
+        "engine": [str],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "max_leaves": [Interval(Integral, 2, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "min_child_samples": [Interval(Integral, 1, None, closed="left")],
+        "subsample": [Interval(Real, 0, 1, closed="right")],
+        "colsample": [Interval(Real, 0, 1, closed="right")],
+        "reg_lambda": [Interval(Real, 0, None, closed="left")],
+        "max_bins": [Interval(Integral, 2, 65535, closed="both")],
+        "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "eval_metric": [str, callable],
+        "hessian": [StrOptions({"safe", "exact", "expected"})],
+        "native": [StrOptions({"auto"}), "boolean"],
+        "engine_params": [dict, None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    loss_: PointwiseLoss
+
+    def __init__(
+        self,
+        loss: str | Loss = "squared_error",
+        *,
+        engine: str = "lightgbm",
+        n_estimators: int = 100,
+        learning_rate: float = 0.1,
+        max_leaves: int = 31,
+        max_depth: int | None = None,
+        min_child_samples: int = 20,
+        subsample: float = 1.0,
+        colsample: float = 1.0,
+        reg_lambda: float = 0.0,
+        max_bins: int = 255,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
+        eval_metric: Any = "loss",
+        hessian: str = "safe",
+        native: str | bool = "auto",
+        engine_params: dict[str, Any] | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.loss = loss
+        self.engine = engine
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.max_leaves = max_leaves
+        self.max_depth = max_depth
+        self.min_child_samples = min_child_samples
+        self.subsample = subsample
+        self.colsample = colsample
+        self.reg_lambda = reg_lambda
+        self.max_bins = max_bins
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
+        self.eval_metric = eval_metric
+        self.hessian = hessian
+        self.native = native
+        self.engine_params = engine_params
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        eval_set: Any = None,
+        eval_sample_weight: Any = None,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Self:
+        """Fit the loss to the labels, then the trees to the loss.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+            numpy, pandas, polars, pyarrow or scipy.sparse; NaN is missing; categorical columns keep their categories.
+        y : array-like of shape (n_samples,)
+            In the unit of the target, inside the loss's domain.
+        sample_weight : array-like of shape (n_samples,), optional
+        eval_set : (X, y) or list of them, optional
+        eval_sample_weight : array or list of arrays, optional
+        callbacks : list, optional
+            The engine's own callbacks.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Before training, for parameters, labels or weights that are not allowed.
+        FloatingPointError
+            If training diverges.
+        """
+        self._validate_params()
+        engine = get_engine(self.engine)
+        engine.package()
+        loss: PointwiseLoss = clone(get_loss(self.loss))
+        self._columns = Columns.of(X)
+        validate_data(self, X, skip_check_array=True, reset=True)
+        rows = self._rows(X, y, sample_weight)
+        sets = self._eval_sets(eval_set, eval_sample_weight, loss)
+        if self.early_stopping_rounds is not None and not sets:
+            rows, sets = self._hold_out(rows)
+        loss.fit(rows.y, rows.weight)
+        self.loss_ = loss
+        form = self._native_form(loss)
+        self.native_ = form is not None
+        self.booster_ = None
+        self.evals_result_: dict[str, dict[str, list[float]]] = {}
+        self.best_iteration_ = 0
+        if loss.constant_ is None:
+            self._train(rows, sets, form, callbacks or ())
+        return self
+
+    def _train(self, rows: Rows, sets: list[Rows], form: NativeForm | None, callbacks: Sequence[Any]) -> None:
+        metrics = [] if self.eval_metric in ("loss", self.loss_.name) else [get_metric(self.eval_metric)]
+        with self._progress() as on_round:
+            monitor = Monitor(self.loss_, sets, metrics, self.early_stopping_rounds, on_round)
+            task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
+            self.booster_ = get_engine(self.engine).train(task)
+        self.evals_result_ = monitor.history
+        self.best_iteration_ = monitor.keep or monitor.rounds or self.n_estimators
+        self.loss_.fit_decoder(
+            rows.y,
+            self._raw(rows.X),
+            np.ones(rows.y.size) if rows.weight is None else rows.weight,
+        )
+
+    def _rows(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
+        features = self._columns.matrix(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        labels = _labels(y)
+        if labels.size != features.n_rows:
+            raise ValueError(f"X has {features.n_rows:,} rows and y has {labels.size:,}: they must have the same number")
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
+        return Rows(features, labels, weight)
+
+    def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, loss: Loss) -> list[Rows]:
+        if eval_set is None:
+            return []
+        pairs = eval_set if isinstance(eval_set, list) else [eval_set]
+        weights = eval_sample_weight if isinstance(eval_sample_weight, list) else [eval_sample_weight] * len(pairs)
+        if len(weights) != len(pairs):
+            raise ValueError(f"eval_sample_weight lists {len(weights)} arrays for {len(pairs)} evaluation sets")
+        sets = []
+        for i, (pair, weight) in enumerate(zip(pairs, weights, strict=True)):
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise ValueError(f"eval_set[{i}] must be a pair (X, y), got {type(pair).__name__}")
+            validate_data(self, pair[0], skip_check_array=True, reset=False)
+            try:
+                rows = self._rows(pair[0], pair[1], weight)
+                loss.check_labels(rows.y)
+            except ValueError as error:
+                raise ValueError(f"eval_set[{i}]: {error}") from error
+            sets.append(rows)
+        return sets
+
+    def _hold_out(self, rows: Rows) -> tuple[Rows, list[Rows]]:
+        n = rows.y.size
+        held = int(np.ceil(self.validation_fraction * n))
+        if held >= n:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves none of {n} rows for training: "
+                "pass eval_set=, or early_stopping_rounds=None"
+            )
+        order = check_random_state(self.random_state).permutation(n)
+        inside, outside = np.sort(order[held:]), np.sort(order[:held])
+        return _take(rows, inside), [_take(rows, outside)]
+
+    def _native_form(self, loss: PointwiseLoss) -> NativeForm | None:
+        form = loss.native_form() if self.native is not False and loss.constant_ is None else None
+        available = form is not None and get_engine(self.engine).native_parameters(form) is not None
+        if self.native is True and not available and loss.constant_ is None:
+            raise ValueError(f"native=True: {self.engine} has no built-in form of {loss!r}: use native='auto'")
+        return form if available and self.hessian == "safe" else None
+
+    def _tree_parameters(self) -> TreeParameters:
+        seed = self.random_state
+        if seed is not None and not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+        return TreeParameters(
+            n_estimators=int(self.n_estimators),
+            learning_rate=float(self.learning_rate),
+            max_leaves=int(self.max_leaves),
+            max_depth=self.max_depth,
+            min_child_samples=int(self.min_child_samples),
+            subsample=float(self.subsample),
+            colsample=float(self.colsample),
+            reg_lambda=float(self.reg_lambda),
+            max_bins=int(self.max_bins),
+            hessian=self.hessian,
+            random_state=None if seed is None else int(seed),
+            n_threads=thread_count(self.n_jobs),
+            engine_params=self.engine_params or {},
+        )
+
+    def _progress(self) -> AbstractContextManager[Any]:
+        return progress(int(self.n_estimators), self.loss_.name) if self.verbose else nullcontext()
+
+    def _features(self, X: Any) -> Features:
+        check_is_fitted(self, "loss_")
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return self._columns.matrix(X)
+
+    def _raw(self, features: Features) -> Floats:
+        if self.booster_ is None:
+            return np.full(features.n_rows, self.loss_.intercept_[0])
+        return get_engine(self.engine).predict_raw(self.booster_, features, thread_count(self.n_jobs))
+
+    def predict_raw(self, X: Any) -> Floats:
+        """Complete raw scores of shape (n_samples,): the booster's own, intercept included."""
+        return self._raw(self._features(X))
+
+    def predict(self, X: Any) -> Floats:
+        """Predictions of shape (n_samples,), in the unit of the target."""
+        raw = self.predict_raw(X)
+        if self.loss_.constant_ is not None:
+            return np.full(raw.size, self.loss_.constant_)
+        return self.loss_.predict(raw)
+
+    @property
+    def feature_importances_(self) -> Floats:
+        check_is_fitted(self, "loss_")
+        if self.booster_ is None:
+            return np.zeros(self.n_features_in_)
+        return get_engine(self.engine).feature_importances(self.booster_)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file, atomically: the engine's own model and JSON in a zip, no pickle."""
+        from gbreg.persistence import save
+
+        save(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        try:
+            domain = get_loss(self.loss).y_domain
+            tags.target_tags.positive_only = domain.low >= 0
+        except (ValueError, TypeError):
+            pass  # an unknown loss is reported by fit
+        return tags
+
+
+def _labels(y: ArrayLike) -> Floats:
+    given = column_or_1d(y, warn=True)
+    try:
+        labels: Floats = given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must be numbers, got {given.dtype} values such as {given[0]!r}") from error
+    if np.isnan(labels).any():
+        wrong = np.flatnonzero(np.isnan(labels))
+        raise ValueError(
+            f"Input y contains NaN: {wrong.size:,} of {labels.size:,} labels (first at row {wrong[0]}): drop them"
+        )
+    if not (np.abs(labels) <= _HUGE).all():
+        wrong = np.flatnonzero(~(np.abs(labels) <= _HUGE))
+        raise ValueError(
+            f"Input y contains infinity or a value too large for dtype('float32'), in which engines keep labels: "
+            f"{wrong.size:,} of {labels.size:,} (first at row {wrong[0]}): drop or rescale them"
+        )
+    return labels
+
+
+def _take(rows: Rows, index: Any) -> Rows:
+    X = Features(rows.X.values[index], rows.X.categorical, rows.X.names)
+    return Rows(X, rows.y[index], None if rows.weight is None else rows.weight[index])

@@ -1,0 +1,353 @@
+"""Links between the raw score that trees sum to and the value in the unit of the target.
+
+``raw = link(mu)`` and ``mu = inverse(raw)``. A link is a handful of plain scalar functions; `gbreg.kernels` compiles
+them together with a loss, so a loss written once works through every link whose range lies in its domain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import exp, expm1, inf, log, log1p
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A real interval with open or closed ends.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends; infinite ends are always open.
+    closed : {"neither", "low", "high", "both"}
+        Which ends belong to the interval.
+
+    Examples
+    --------
+    >>> print(Interval(0, inf))
+    (0, inf)
+    >>> Interval(0, 1, "both").contains([0.0, 0.5, 2.0])
+    array([ True,  True, False])
+    """
+
+    low: float
+    high: float
+    closed: str = "neither"
+
+    def __post_init__(self) -> None:
+        if self.closed not in ("neither", "low", "high", "both"):
+            raise ValueError(f"closed must be 'neither', 'low', 'high' or 'both', got {self.closed!r}")
+        if not self.low < self.high:
+            raise ValueError(f"an interval needs low < high, got low={self.low}, high={self.high}")
+
+    @property
+    def low_closed(self) -> bool:
+        return self.closed in ("low", "both") and self.low > -inf
+
+    @property
+    def high_closed(self) -> bool:
+        return self.closed in ("high", "both") and self.high < inf
+
+    def contains(self, x: Any) -> NDArray[np.bool_]:
+        """Elementwise membership; NaN belongs to no interval."""
+        x = np.asarray(x)
+        above: NDArray[np.bool_]
+        below: NDArray[np.bool_]
+        above = x >= self.low if self.low_closed else x > self.low
+        below = x <= self.high if self.high_closed else x < self.high
+        return above & below
+
+    def within(self, other: Interval) -> bool:
+        """Whether every point of this interval lies in `other`."""
+        low_fits = self.low > other.low or (self.low == other.low and (other.low_closed or not self.low_closed))
+        high_fits = self.high < other.high or (self.high == other.high and (other.high_closed or not self.high_closed))
+        return low_fits and high_fits
+
+    def __str__(self) -> str:
+        return f"{'[' if self.low_closed else '('}{self.low:g}, {self.high:g}{']' if self.high_closed else ')'}"
+
+
+REALS = Interval(-inf, inf)
+POSITIVE = Interval(0, inf)
+NON_NEGATIVE = Interval(0, inf, "low")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Base of all links: subclasses give the scalar functions as static methods.
+
+    Each function takes the link's own parameters (the dataclass fields, in order) after its first arguments.
+    ``log_inverse`` and its derivatives describe ``ln(mu)`` as a function of raw, which stays finite where ``mu``
+    under- or overflows; only links whose range is positive have them.
+
+    Attributes
+    ----------
+    name : str
+    range : Interval
+        The values ``mu`` that the link can produce.
+    scale_equivariant : bool
+        Whether multiplying mu by a constant is a shift or a scaling of raw.
+    """
+
+    name: ClassVar[str]
+    range: ClassVar[Interval] = REALS
+    scale_equivariant: ClassVar[bool] = True
+
+    link: ClassVar[Scalar]
+    inverse: ClassVar[Scalar]
+    inverse_derivative: ClassVar[Scalar]
+    inverse_derivative2: ClassVar[Scalar]
+    log_inverse: ClassVar[Scalar | None] = None
+    log_inverse_derivative: ClassVar[Scalar | None] = None
+    log_inverse_derivative2: ClassVar[Scalar | None] = None
+
+    @staticmethod
+    def distance(raw: float, target: float, limit: float) -> float:
+        """How far a leaf step may be asked to go from raw to target; `limit` binds where raw is a log."""
+        return abs(raw - target)
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        return tuple(asdict(self).values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {"link": self.name, **asdict(self)}
+
+
+class Identity(Link):
+    """``mu = raw``."""
+
+    name = "identity"
+
+    @staticmethod
+    def link(mu: float) -> float:
+        return mu
+
+    @staticmethod
+    def inverse(raw: float) -> float:
+        return raw
+
+    @staticmethod
+    def inverse_derivative(raw: float) -> float:
+        return 1.0
+
+    @staticmethod
+    def inverse_derivative2(raw: float) -> float:
+        return 0.0
+
+
+class Log(Link):
+    """``mu = exp(raw)``: positive predictions, effects that multiply."""
+
+    name = "log"
+    range = POSITIVE
+
+    @staticmethod
+    def link(mu: float) -> float:
+        return log(mu) if mu > 0 else -inf
+
+    @staticmethod
+    def inverse(raw: float) -> float:
+        return exp(raw)
+
+    @staticmethod
+    def inverse_derivative(raw: float) -> float:
+        return exp(raw)
+
+    @staticmethod
+    def inverse_derivative2(raw: float) -> float:
+        return exp(raw)
+
+    @staticmethod
+    def log_inverse(raw: float) -> float:
+        return raw
+
+    @staticmethod
+    def log_inverse_derivative(raw: float) -> float:
+        return 1.0
+
+    @staticmethod
+    def log_inverse_derivative2(raw: float) -> float:
+        return 0.0
+
+    @staticmethod
+    def distance(raw: float, target: float, limit: float) -> float:
+        return min(abs(raw - target), limit)
+
+
+def _softplus(raw: float) -> float:
+    return max(raw, 0.0) + log1p(exp(-abs(raw)))
+
+
+def _expit(raw: float) -> float:
+    return 1.0 / (1.0 + exp(-raw))
+
+
+class Softplus(Link):
+    """``mu = ln(1 + exp(raw))``: a log for small values, the identity for large ones (so it has a unit)."""
+
+    name = "softplus"
+    range = POSITIVE
+    scale_equivariant = False
+
+    @staticmethod
+    def link(mu: float) -> float:
+        return mu + log(-expm1(-mu)) if mu > 0 else -inf
+
+    @staticmethod
+    def inverse(raw: float) -> float:
+        return _softplus(raw)
+
+    @staticmethod
+    def inverse_derivative(raw: float) -> float:
+        return _expit(raw)
+
+    @staticmethod
+    def inverse_derivative2(raw: float) -> float:
+        return _expit(raw) * _expit(-raw)
+
+    # Below -5, ln(mu) is taken from the series of ln(ln(1 + e) / e) in e = exp(raw): there the closed forms cancel.
+
+    @staticmethod
+    def log_inverse(raw: float) -> float:
+        return raw - 0.5 * exp(raw) if raw < -20.0 else log(_softplus(raw))
+
+    @staticmethod
+    def log_inverse_derivative(raw: float) -> float:
+        e = exp(raw)
+        series = e * (-1 / 2 + e * (5 / 12 + e * (-3 / 8 + e * (251 / 720 + e * (-95 / 288 + e * (19087 / 60480))))))
+        return 1.0 + series if raw < -5.0 else _expit(raw) / _softplus(raw)
+
+    @staticmethod
+    def log_inverse_derivative2(raw: float) -> float:
+        e = exp(raw)
+        series = e * (-1 / 2 + e * (5 / 6 + e * (-9 / 8 + e * (251 / 180 + e * (-475 / 288 + e * (19087 / 10080))))))
+        slope = _expit(raw) / _softplus(raw)
+        return series if raw < -5.0 else slope * (_expit(-raw) - slope)
+
+    @staticmethod
+    def distance(raw: float, target: float, limit: float) -> float:
+        # Only the part of the way that lies below 0 is on a log scale.
+        return min(abs(raw - target), limit + max(raw, target, 0.0))
+
+
+class Logit(Link):
+    """``mu = 1 / (1 + exp(-raw))``: probabilities."""
+
+    name = "logit"
+    range = Interval(0, 1)
+    scale_equivariant = False
+
+    @staticmethod
+    def link(mu: float) -> float:
+        return log(mu) - log1p(-mu) if mu > 0 else -inf
+
+    @staticmethod
+    def inverse(raw: float) -> float:
+        return _expit(raw)
+
+    @staticmethod
+    def inverse_derivative(raw: float) -> float:
+        return _expit(raw) * _expit(-raw)
+
+    @staticmethod
+    def inverse_derivative2(raw: float) -> float:
+        return _expit(raw) * _expit(-raw) * (_expit(-raw) - _expit(raw))
+
+    @staticmethod
+    def distance(raw: float, target: float, limit: float) -> float:
+        return min(abs(raw - target), limit)
+
+
+class Log1p(Link):
+    """``mu = exp(raw) - 1``: the transform behind "regress ln(1 + y)"."""
+
+    name = "log1p"
+    range = Interval(-1, inf)
+    scale_equivariant = False
+
+    @staticmethod
+    def link(mu: float) -> float:
+        return log1p(mu) if mu > -1 else -inf
+
+    @staticmethod
+    def inverse(raw: float) -> float:
+        return expm1(raw)
+
+    @staticmethod
+    def inverse_derivative(raw: float) -> float:
+        return exp(raw)
+
+    @staticmethod
+    def inverse_derivative2(raw: float) -> float:
+        return exp(raw)
+
+    @staticmethod
+    def distance(raw: float, target: float, limit: float) -> float:
+        return min(abs(raw - target), limit)
+
+
+@dataclass(frozen=True)
+class Power(Link):
+    """``raw = sign(mu) * |mu| ** p``: a milder compression than the log, defined at zero and below.
+
+    Parameters
+    ----------
+    p : float in (0, 1], default 0.5
+        The exponent. The seed notes' "e^0.3" is ``Power(0.3)``.
+    """
+
+    p: float = 0.5
+
+    name = "power"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p <= 1:
+            raise ValueError(
+                f"Power needs 0 < p <= 1, got p={self.p!r}: use 0.5 for a square root, 0.3 for the notes' power"
+            )
+
+    @staticmethod
+    def link(mu: float, p: float) -> float:
+        return math.copysign(exp(p * log(abs(mu))), mu)
+
+    @staticmethod
+    def inverse(raw: float, p: float) -> float:
+        return math.copysign(exp(log(abs(raw)) / p), raw)
+
+    @staticmethod
+    def inverse_derivative(raw: float, p: float) -> float:
+        return exp((1.0 / p - 1.0) * log(abs(raw))) / p if p < 1.0 else 1.0
+
+    @staticmethod
+    def inverse_derivative2(raw: float, p: float) -> float:
+        k = 1.0 / p
+        curved = math.copysign(exp((k - 2.0) * log(abs(raw))) * k * (k - 1.0), raw)
+        return curved if p < 1.0 and raw != 0.0 else 0.0
+
+
+LINKS: dict[str, type[Link]] = {cls.name: cls for cls in (Identity, Log, Softplus, Logit, Log1p, Power)}
+
+
+def get_link(link: str | Link | dict[str, Any]) -> Link:
+    """The link of that name, an instance as it is, or one rebuilt from `Link.to_json`.
+
+    >>> get_link("log")
+    Log()
+    >>> get_link(Power(0.3))
+    Power(p=0.3)
+    """
+    if isinstance(link, Link):
+        return link
+    parameters = dict(link) if isinstance(link, dict) else {"link": link}
+    name = parameters.pop("link", None)
+    if name not in LINKS:
+        raise ValueError(f"link={name!r} is not known: use one of {sorted(LINKS)} or a Link instance such as Power(0.3)")
+    return LINKS[name](**parameters)

@@ -1,0 +1,529 @@
+"""What every loss shares: domains, fitting to labels, kernels, JSON, and the registry of names."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from gbreg import kernels
+from gbreg.links import REALS, Interval, Link, get_link
+
+Floats = NDArray[np.float64]
+
+# How far, on a log scale, one row may ask its leaf to move (LOSSES 1.1): `limit` of the safe curvature.
+STEP_LIMIT = 10.0
+STEP_LIMIT_FAST = 3.0
+
+
+def step_limit(learning_rate: float) -> float:
+    """The step limit under which no round raises the loss: 10 up to a learning rate of 0.3, 3 above."""
+    return STEP_LIMIT if learning_rate <= 0.3 else STEP_LIMIT_FAST
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """A search range on a linear scale."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """A search range on a log scale."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A search over a few values."""
+
+    options: tuple[Any, ...]
+
+
+SearchSpace = Mapping[str, Uniform | LogUniform | Choice]
+
+
+@dataclass(frozen=True)
+class NativeForm:
+    """The engine-neutral name under which a booster may have this loss built in.
+
+    Parameters
+    ----------
+    name : str
+        For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
+    parameters : dict
+        For example ``{"delta": 1.0}``.
+    labels : {"value", "raw"}
+        Whether the engine trains on y or on ``link(y)``.
+    """
+
+    name: str
+    parameters: dict[str, float] = field(default_factory=dict)
+    labels: str = "value"
+
+
+def weighted_quantile(y: Floats, q: float, sample_weight: Floats) -> float:
+    """The smallest label at which the weight to its left reaches q: an integer weight equals repetition."""
+    return float(np.quantile(y, q, weights=sample_weight, method="inverted_cdf"))
+
+
+def label_scale(y: Floats, sample_weight: Floats) -> float:
+    """Weighted median absolute deviation; if 0, the weighted mean of abs(y - median); if that is 0 too, 1."""
+    deviation = np.abs(y - weighted_quantile(y, 0.5, sample_weight))
+    mad = weighted_quantile(deviation, 0.5, sample_weight)
+    return mad or float(np.average(deviation, weights=sample_weight)) or 1.0
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, n: int, name: str = "sample_weight") -> Floats:
+    """Weights as float64 of shape (n,), ones for None; `ValueError` if NaN, inf, negative, all zero or misshapen."""
+    if sample_weight is None:
+        return np.ones(n)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n, float(weight))
+    if weight.shape != (n,):
+        raise ValueError(f"{name} has shape {weight.shape}, y has {n:,} rows: give one weight per row")
+    _require(np.isfinite(weight), name, "finite", "drop those rows or give them weight 0")
+    _require(weight >= 0, name, ">= 0", "a row that should not count has weight 0")
+    if n and not weight.any():
+        raise ValueError(f"{name} is all zero: at least one row needs a positive weight")
+    return weight
+
+
+def _require(holds: NDArray[np.bool_], name: str, wanted: str, way_out: str) -> None:
+    if not holds.all():
+        wrong = np.flatnonzero(~holds)
+        raise ValueError(
+            f"{name} must be {wanted}; {wrong.size:,} of {holds.size:,} values are not (first at row {wrong[0]}): {way_out}"
+        )
+
+
+class Loss(BaseEstimator, ABC):  # type: ignore[misc]
+    """A formula over (y, raw score) with parameters, a domain, an intercept and a decoding; learns from labels only.
+
+    Attributes
+    ----------
+    name : str
+        Snake case of the class name; what `get_loss` and the command line call it.
+    y_domain, mu_domain : Interval
+        The labels and predictions for which the formula holds.
+    functional : str
+        What the best constant prediction is.
+    parameter_domains : dict of str to Interval
+        Allowed values of the numeric parameters.
+    search_space : dict of str to Uniform, LogUniform or Choice
+        Where tuning looks.
+    intercept_ : ndarray of shape (n_outputs,)
+        Raw score of the best constant (after `fit`).
+    hessian_scale_ : float
+        Mean curvature at the intercept with C = 1; gradient and Hessian are divided by it for the engines.
+    constant_ : float or None
+        The label, if all labels of positive weight are equal.
+    """
+
+    name: ClassVar[str] = ""
+    y_domain: Interval = REALS
+    mu_domain: ClassVar[Interval] = REALS
+    functional: ClassVar[str] = ""
+    parameter_domains: ClassVar[Mapping[str, Interval]] = {}
+    search_space: ClassVar[SearchSpace] = {}
+    way_out: ClassVar[str] = "drop them, or use a loss whose domain holds them"
+    n_outputs: int = 1
+
+    intercept_: Floats
+    hessian_scale_: float
+    constant_: float | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    @abstractmethod
+    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
+
+    @abstractmethod
+    def value(self, y: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Floats: ...
+
+    @abstractmethod
+    def gradient_hessian(
+        self,
+        y: ArrayLike,
+        raw_prediction: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        hessian: str = "safe",
+    ) -> tuple[Floats, Floats]: ...
+
+    @abstractmethod
+    def predict(self, raw_prediction: ArrayLike) -> Floats: ...
+
+    def native_form(self) -> NativeForm | None:
+        """The built-in objective that trains this loss, with these parameters; None if only the kernel does."""
+        return None
+
+    def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
+        """Learn what decoding needs from training labels and scores (nothing, for most losses)."""
+
+    @property
+    def scale_equivariant(self) -> bool:
+        """Whether fitting on c * y gives c times the predictions."""
+        return False
+
+    def check_parameters(self) -> None:
+        """Raise `ValueError` for the first parameter outside its domain."""
+        for name, domain in self.parameter_domains.items():
+            got = getattr(self, name)
+            if isinstance(got, bool) or not isinstance(got, (int, float, np.number)) or not domain.contains(got):
+                raise ValueError(f"{type(self).__name__}: {name}={got!r} is not a number in {domain}")
+
+    def check_labels(self, y: ArrayLike) -> Floats:
+        """Labels as float64 of shape (n,); `ValueError` says how many are outside the domain, and the way out."""
+        y = np.asarray(y, dtype=np.float64)
+        who = type(self).__name__
+        if y.ndim != 1 or y.size == 0:
+            raise ValueError(f"{who}: y must be one-dimensional and not empty, got shape {y.shape}")
+        _require(np.isfinite(y), f"{who}: y", "finite (no NaN, no inf)", "drop or fill those rows")
+        inside = self.y_domain.contains(y)
+        if not inside.all():
+            wrong = np.flatnonzero(~inside)
+            raise ValueError(
+                f"{who} needs y in {self.y_domain}; {wrong.size:,} of {y.size:,} labels are not "
+                f"(first at row {wrong[0]}: {y[wrong[0]]:g}): {self.way_out}"
+            )
+        return y
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, parameters and fitted state as plain JSON values; `loss_from_json` reverses it exactly."""
+        state = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
+        return {
+            "loss": self.name,
+            "parameters": {k: _plain(v) for k, v in self.get_params(deep=False).items()},
+            "state": {k: _plain(v) for k, v in state.items()},
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(self, key, np.array(value, dtype=np.float64) if isinstance(value, list) else value)
+
+
+def known_losses() -> dict[str, type[Loss]]:
+    """Every concrete loss class defined so far, by name: the built-in ones and the user's own."""
+    found: dict[str, type[Loss]] = {}
+    waiting: list[Any] = [Loss]
+    while waiting:
+        cls = waiting.pop(0)
+        waiting += cls.__subclasses__()
+        if not inspect.isabstract(cls):
+            found[cls.name] = cls
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Link):
+        return value.to_json()
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def get_loss(loss: str | Loss, **parameters: Any) -> Loss:
+    """The loss of that name with these parameters, or the instance as it is.
+
+    >>> get_loss("huberpp", delta=0.3)
+    Huberpp(delta=0.3)
+    """
+    if isinstance(loss, Loss):
+        return loss.set_params(**parameters) if parameters else loss
+    return _known(loss)(**parameters)
+
+
+def _known(name: Any) -> type[Loss]:
+    known = known_losses()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(
+        f"loss={name!r} is not known: {hint}Known are {', '.join(sorted(known))}. "
+        "Your own loss is known once the module that defines its class has been imported"
+    )
+
+
+def loss_from_json(data: Mapping[str, Any]) -> Loss:
+    """Rebuild a loss, fitted or not, from `Loss.to_json`."""
+    parameters = {k: get_link(v) if isinstance(v, dict) and "link" in v else v for k, v in data["parameters"].items()}
+    loss = _known(data["loss"])(**parameters)
+    loss._restore(data["state"])
+    return loss
+
+
+class PointwiseLoss(Loss):
+    """A loss with one output, given by scalar functions of one row. Subclasses write these as static methods.
+
+    ``row_value(y, mu, ...)``
+        The loss.
+    ``row_derivatives(y, mu, ...)``
+        Its first and second derivative with respect to mu, as a tuple.
+    ``row_minimizer(y, ...)``, optional
+        The mu at which the row's loss is least, where that is not y.
+    ``row_information(y, mu, ...)``, optional
+        The expected second derivative (Fisher information), for ``hessian="expected"``.
+
+    The further arguments are parameters of the loss, matched by name to its attributes. ``coordinate`` says what the
+    second argument is: "mu", "log_mu" (the logarithm of mu, finite where mu under- or overflows), or "raw" (then the
+    first argument is ``link(y)``).
+    """
+
+    coordinate: str = "mu"
+    row_minimizer: Any = None
+    row_information: Any = None
+    unit_free: bool = True
+    link: str | Link = "identity"
+    label_rescale: list[tuple[float, float]] | None = None
+
+    if TYPE_CHECKING:  # subclasses spell out their own further arguments
+        row_value: Any
+        row_derivatives: Any
+    else:
+
+        @staticmethod
+        @abstractmethod
+        def row_value(y: float, mu: float, *parameters: float) -> float: ...
+
+        @staticmethod
+        @abstractmethod
+        def row_derivatives(y: float, mu: float, *parameters: float) -> tuple[float, float]: ...
+
+    @property
+    def link_(self) -> Link:
+        """The link instance that the parameter `link` names."""
+        return get_link(self.link)
+
+    @property
+    def scale_equivariant(self) -> bool:
+        return self.unit_free and self.link_.scale_equivariant
+
+    def kernel_parameters(self) -> dict[str, float]:
+        """The numbers behind the scalar functions' further arguments; overridden where a fitted one stands in."""
+        names = list(inspect.signature(self.row_value).parameters)[2:]
+        return {name: float(getattr(self, name)) for name in names}
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        link, who = self.link_, type(self).__name__
+        if not link.range.within(self.mu_domain):
+            raise ValueError(
+                f"{who} needs predictions in {self.mu_domain}, link={link.name!r} gives {link.range}: use link='log'"
+            )
+        if self.coordinate == "log_mu" and link.log_inverse is None:
+            raise ValueError(f"{who} needs a link that is always positive, got link={link.name!r}: use 'log' or 'softplus'")
+        if self.label_rescale is not None:
+            edges, factors = np.array(self.label_rescale, dtype=np.float64).reshape(-1, 2).T
+            if not (np.diff(edges) > 0).all() or not (factors > 0).all() or not np.isfinite(factors).all():
+                raise ValueError(
+                    f"{who}: label_rescale={self.label_rescale!r} must list (edge, factor) pairs with increasing edges "
+                    "and positive factors; rows with y >= edge take the factor of the last such edge"
+                )
+
+    def best_constant(self, y: Floats, sample_weight: Floats) -> float:
+        """The mu that minimises the weighted sum of the loss: here a bracketed root of its gradient."""
+        link, arguments, spec = self.link_, self.arguments(), self.spec()
+        used = y[sample_weight > 0]
+        low, high = kernels.map_scalar(link.link, np.array([used.min(), used.max()]), link.parameters)
+        if spec.minimizer is not None:
+            ends = kernels.map_scalar(spec.minimizer, np.array([used.min(), used.max()]), self._own(arguments))
+            low, high = kernels.map_scalar(link.link, ends, link.parameters)
+        if not np.isfinite(low):  # a label of 0 under a log: nothing below the smallest positive one can be best
+            positive = used[used > 0]
+            if positive.size == 0:
+                return 0.0
+            low = kernels.map_scalar(link.link, positive.min(keepdims=True), link.parameters)[0] - 50.0
+        if low == high:
+            return float(kernels.map_scalar(link.inverse, np.array([low]), link.parameters)[0])
+        zero, gradient, hess = np.zeros_like(y), np.empty_like(y), np.empty_like(y)
+
+        def balance(raw: float) -> float:
+            """Sum of gradients over the sum of their magnitudes: the same root, and never out of range."""
+            kernels.gradient_hessian(spec, arguments, y, zero, sample_weight, (gradient, hess), offset=raw)
+            size = float(np.abs(gradient).sum())
+            return float(gradient.sum()) / size if size > 0 else 0.0
+
+        if balance(low) >= 0:
+            root = low
+        elif balance(high) <= 0:
+            root = high
+        else:
+            root = brentq(balance, low, high, xtol=1e-15 * max(abs(low), abs(high), high - low), rtol=1e-14, maxiter=500)
+        return float(kernels.map_scalar(link.inverse, np.array([root]), link.parameters)[0])
+
+    def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
+        """Set what parameters are relative to (a MAD, a smoothing width) before the intercept is found."""
+
+    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn intercept and scales from the labels.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            Labels in the unit of the target, inside `y_domain`.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative; an integer weight equals repetition.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For labels or weights that are not allowed, and where the link cannot express the best constant.
+        """
+        self.check_parameters()
+        y = self.check_labels(y)
+        weight = check_sample_weight(sample_weight, y.size)
+        used = y[weight > 0]
+        self.constant_ = float(used[0]) if (used == used[0]).all() else None
+        self.learn_scales(y, weight)
+        link = self.link_
+        best = self.best_constant(y, weight) if self.constant_ is None else self.constant_
+        intercept = kernels.map_scalar(link.link, np.array([best]), link.parameters)
+        if not np.isfinite(intercept[0]) and self.constant_ is None:
+            raise ValueError(
+                f"{type(self).__name__}: the best constant is {best:g}, which link={link.name!r} cannot express: "
+                "use link='identity', or drop the labels that are negative"
+            )
+        self.intercept_ = intercept
+        self.hessian_scale_ = self._mean_curvature(y, weight) if self.constant_ is None else 1.0
+        return self
+
+    def _mean_curvature(self, y: Floats, sample_weight: Floats) -> float:
+        """Weighted curvature at the intercept with C = 1, summed and divided by the number of rows that count."""
+        unit = self.arguments(C=1.0)
+        gradient, hess = np.empty_like(y), np.empty_like(y)
+        kernels.gradient_hessian(
+            self.spec(), unit, y, np.zeros_like(y), sample_weight, (gradient, hess), offset=float(self.intercept_[0])
+        )
+        scale = float(hess.sum()) / int((sample_weight > 0).sum())
+        if not (np.isfinite(scale) and scale > 0):
+            raise ValueError(
+                f"{type(self).__name__}: the labels' range ({y.min():g} to {y.max():g}) is beyond double precision "
+                f"for this loss (mean curvature {scale}): rescale the target"
+            )
+        return scale
+
+    def spec(self) -> kernels.PointwiseSpec:
+        """What is compiled for this loss; the same for every value of its parameters."""
+        link = self.link_
+        return kernels.PointwiseSpec(
+            value=self.row_value,
+            derivatives=self.row_derivatives,
+            coordinate=self.coordinate,
+            link=type(link),
+            minimizer=self.row_minimizer,
+            expected=self.row_information,
+            n_parameters=len(self.kernel_parameters()),
+            n_link_parameters=len(link.parameters),
+            rescaled=self.label_rescale is not None,
+        )
+
+    def arguments(self, **replaced: float) -> kernels.Arguments:
+        """The run-time numbers of the kernel, with some parameters replaced where the loss has them."""
+        own = self.kernel_parameters()
+        own |= {k: v for k, v in replaced.items() if k in own}
+        pairs = np.array(self.label_rescale or np.empty((0, 2)), dtype=np.float64)
+        return kernels.Arguments(
+            parameters=np.array([*own.values(), *self.link_.parameters], dtype=np.float64),
+            edges=np.ascontiguousarray(pairs[:, 0]),
+            factors=np.ascontiguousarray(pairs[:, 1]),
+        )
+
+    def _own(self, arguments: kernels.Arguments) -> tuple[float, ...]:
+        n = len(self.kernel_parameters())
+        return tuple(arguments.parameters[:n])
+
+    def value(self, y: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Floats:
+        """The loss of every row, times its weight.
+
+        Parameters
+        ----------
+        y, raw_prediction : array-like of shape (n_samples,)
+            Labels, and complete raw scores (the intercept included).
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        y, raw = _rows(y, raw_prediction)
+        out = kernels.value(self.spec(), self.arguments(), y, raw)
+        return out if sample_weight is None else out * check_sample_weight(sample_weight, y.size)
+
+    def gradient_hessian(
+        self,
+        y: ArrayLike,
+        raw_prediction: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        hessian: str = "safe",
+    ) -> tuple[Floats, Floats]:
+        """First and second derivative of `value` with respect to the raw score.
+
+        Parameters
+        ----------
+        y, raw_prediction : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), optional
+        hessian : {"safe", "exact", "expected"}
+            "safe" is the positive curvature under which boosting descends, "exact" the second derivative, "expected"
+            the Fisher information of a likelihood.
+
+        Returns
+        -------
+        gradient, hessian : two ndarrays of shape (n_samples,), not divided by `hessian_scale_`
+        """
+        y, raw = _rows(y, raw_prediction)
+        weight = check_sample_weight(sample_weight, y.size)
+        out = np.empty_like(y), np.empty_like(y)
+        kernels.gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, hessian=hessian)
+        return out
+
+    def predict(self, raw_prediction: ArrayLike) -> Floats:
+        """Predictions in the unit of the target from complete raw scores, both of shape (n_samples,)."""
+        link = self.link_
+        return kernels.map_scalar(link.inverse, np.asarray(raw_prediction), link.parameters)
+
+    def to_raw(self, mu: ArrayLike) -> Floats:
+        """``link(mu)`` for an array of shape (n_samples,)."""
+        link = self.link_
+        return kernels.map_scalar(link.link, np.asarray(mu), link.parameters)
+
+    def bounds(self) -> Interval:
+        """The predictions that the link can produce."""
+        return self.link_.range
+
+
+def _rows(y: ArrayLike, raw_prediction: ArrayLike) -> tuple[Floats, Floats]:
+    y = np.ascontiguousarray(y, dtype=np.float64)
+    raw = np.ascontiguousarray(raw_prediction, dtype=np.float64)
+    if y.ndim != 1 or raw.shape != y.shape:
+        raise ValueError(f"y has shape {y.shape} and raw_prediction {raw.shape}: both must be (n_samples,)")
+    return y, raw
+
+
+def fitted(loss: Loss) -> Loss:
+    """The loss itself, or `NotFittedError`."""
+    check_is_fitted(loss, ["intercept_", "hessian_scale_"])
+    return loss
