@@ -55,7 +55,7 @@ def _suffix(path: Path) -> str:
     found = [s for s in (*PARQUET, *TEXT, *ARROW) if name.endswith(s)]
     if not found:
         raise InputError(
-            f"{str(path)!r} ends in {path.suffix or 'no suffix'!r}: convert it to one of {_listed((*PARQUET, *TEXT, *ARROW))}"
+            f"{str(path)!r} ends in {path.suffix or 'no suffix'!r}: use one of {_listed((*PARQUET, *TEXT, *ARROW))}"
         )
     return max(found, key=len)
 
