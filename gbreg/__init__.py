@@ -13,16 +13,20 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gbreg import losses as losses
     from gbreg import metrics as metrics
+    from gbreg.callables import metric as metric
+    from gbreg.callables import objective as objective
     from gbreg.estimators import GBRegressor as GBRegressor
     from gbreg.persistence import load as load
 
 _PUBLIC = {
     "GBRegressor": "gbreg.estimators",
     "load": "gbreg.persistence",
+    "metric": "gbreg.callables",
+    "objective": "gbreg.callables",
 }
 _MODULES = ("datasets", "losses", "metrics", "testing")
 
-__all__ = ["GBRegressor", "load", "losses", "metrics"]
+__all__ = ["GBRegressor", "load", "losses", "metric", "metrics", "objective"]
 
 
 def __getattr__(name: str) -> Any:
