@@ -227,7 +227,7 @@ def compare(
     *,
     sample_weight: ArrayLike | None = None,
     test_weight: ArrayLike | None = None,
-    losses: Sequence[str | Loss] | None = None,
+    losses: Sequence[str | Loss | tuple[str | Loss, str]] | None = None,
     engines: Sequence[str] = ("lightgbm",),
     estimator: GBRegressor | None = None,
     on_fit: Callable[[int, int, str], None] | None = None,
@@ -242,7 +242,8 @@ def compare(
     sample_weight, test_weight : array-like, optional
         Weights of the train and of the test rows.
     losses : sequence of str or Loss, optional
-        Names, the form ``huberpp:delta=0.3,link=log``, or instances. Default: those of `default_losses`.
+        Names, the form ``huberpp:delta=0.3,link=log``, or instances; a pair (loss, engine) is tried on that engine only.
+        Default: those of `default_losses`.
     engines : sequence of str, default ("lightgbm",)
     estimator : GBRegressor, optional
         Every other parameter (rounds, learning rate, seed, ...); its `loss` and `engine` are replaced.
@@ -271,16 +272,9 @@ def compare(
     data = _checked(train_X, train_y, sample_weight, test_X, test_y, test_weight)
     template = GBRegressor(random_state=0) if estimator is None else estimator
     template._validate_params()
-    roster, skipped = default_losses() if losses is None else ([parse(loss) for loss in losses], [])
-    for engine in engines:
-        get_engine(engine).package()
-    fitting = []
-    for loss in roster:
-        reason = _excluded(loss, data.train_y)
-        if reason is None:
-            fitting += [(loss, engine) for engine in engines]
-        else:
-            skipped.append(Skipped(loss_label(loss), "", reason))
+    asked, skipped = default_losses() if losses is None else (losses, [])
+    fitting, reasons = _plan(asked, engines, data.train_y)
+    skipped = [*skipped, *reasons]
     rows: list[Row] = []
     for done, (loss, engine) in enumerate(fitting):
         if on_fit is not None:
@@ -298,12 +292,25 @@ def compare(
         skipped=skipped,
         profile=_profile(data),
         parameters={k: v for k, v in template.get_params(deep=False).items() if k not in ("loss", "engine")},
-        loss_parameters={loss_label(loss): loss.to_json()["parameters"] for loss in roster},
+        loss_parameters={loss_label(loss): loss.to_json()["parameters"] for loss, _ in fitting},
     )
 
 
-def parse(loss: str | Loss) -> Loss:
-    return parse_loss(loss) if isinstance(loss, str) else loss
+def _plan(losses: Sequence[Any], engines: Sequence[str], y: Floats) -> tuple[list[tuple[Loss, str]], list[Skipped]]:
+    """Which loss is fitted on which engine, and which is not, because its domain excludes a label."""
+    fitting: list[tuple[Loss, str]] = []
+    excluded: dict[str, Skipped] = {}
+    for asked in losses:
+        given, own = (asked[0], [asked[1]]) if isinstance(asked, tuple) else (asked, engines)
+        loss = parse_loss(given) if isinstance(given, str) else given
+        reason = _excluded(loss, y)
+        if reason is None:
+            fitting += [(loss, engine) for engine in own]
+        else:
+            excluded[loss_label(loss)] = Skipped(loss_label(loss), "", reason)
+    for engine in {engine for _, engine in fitting}:
+        get_engine(engine).package()
+    return fitting, list(excluded.values())
 
 
 def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y: Any, test_weight: Any) -> _Data:
@@ -410,7 +417,7 @@ class Leaderboard:
     parameters : dict
         Of `GBRegressor`, without loss and engine.
     loss_parameters : dict of str to dict
-        Every parameter of every loss tried, by label.
+        Every parameter of every loss fitted, by label.
     """
 
     rows: list[Row]
@@ -467,8 +474,8 @@ class Leaderboard:
         notices : sequence of str
             Said after the description of the data.
         """
-        parts = [f"# {title}", _data_words(self), *notices]
-        parts += ["## What the winners mean", *winners(self), "## What to choose", choice(self)]
+        parts = [f"# {title}", data_words(self), *notices]
+        parts += ["## What the winners mean", "\n".join(winners(self)), "## What to choose", choice(self)]
         parts += ["## All results", _markdown_table(self)]
         if self.skipped:
             parts += ["## Not compared", "\n".join(f"- `{s.loss}`{_on(s.engine)}: {s.reason}" for s in self.skipped)]
@@ -586,12 +593,13 @@ def _needs_calibration(pcoc: float) -> bool:
     return not 0.95 <= pcoc <= 1.05
 
 
-def _data_words(board: Leaderboard) -> str:
+def data_words(board: Leaderboard) -> str:
+    """What the labels look like, and what that means for judging models."""
     p = board.profile
     said = [
         f"{p.n_rows:,} rows: {p.n_train:,} train, {p.n_test:,} test; {p.n_features} features{', weighted' * p.weighted}. "
         f"{p.zeros_share:.0%} of the targets are 0 ({p.n_zeros:,}); the mean is {number(p.mean_train)} in train and "
-        f"{number(p.mean_test)} in test; the 99th percentile of the positive ones is {number(p.p99_over_median)} times "
+        f"{number(p.mean_test)} in test; the 99th percentile of the positive ones is {p.p99_over_median:.3g} times "
         "their median."
     ]
     if p.n_negative:
@@ -615,7 +623,7 @@ _RANKING = {"normalized_gini": "normalised Gini", "spearman": "Spearman"}
 def winners(board: Leaderboard) -> list[str]:
     """One sentence, a Markdown list item, on the best model by each metric."""
     if not board.rows:
-        return ["- No model was fitted: see the reasons below."]
+        return ["- No model was fitted: see why below."]
     said = []
     ranked = board.best(board.ranking)
     if ranked is not None:
@@ -626,7 +634,13 @@ def winners(board: Leaderboard) -> list[str]:
             said.append(
                 f"- {_called(board, row)} {words.format(cell(metric, getattr(row, metric)))}{_contrast(board, row, metric)}."
             )
-    return ["\n".join(said)]
+    said += [
+        f"- Beware of {_called(board, row)}: its RMSE ({number(row.rmse)}) is above that of a constant mean "
+        f"({number(board.baseline.rmse)}), so some of its predictions are far off."
+        for row in board.rows
+        if _wild(board, row)
+    ]
+    return said
 
 
 _WINS = {
@@ -659,25 +673,32 @@ def _contrast(board: Leaderboard, row: Row, metric: str) -> str:
 
 def choice(board: Leaderboard) -> str:
     """The trade-off between ranking and sum, and a place to start."""
-    ranked, summed = board.best(board.ranking), board.best("pcoc")
-    if ranked is None or summed is None:
-        return "Ranking or sum has no value on these labels (are they constant, or summing to 0?): judge by MAE and RMSE."
     key, words = board.ranking, _RANKING[board.ranking]
-    near = [row for row in board.rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
+    rows = [row for row in board.rows if not (math.isnan(row.pcoc) or math.isnan(getattr(row, key)) or _wild(board, row))]
+    if not rows:
+        return "Ranking or sum has no value here (constant labels, or a sum of 0?): judge by MAE and RMSE."
+    ranked = max(rows, key=lambda row: float(getattr(row, key)))
+    summed = min(rows, key=lambda row: badness("pcoc", row.pcoc))
+    near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
     both = min(near, key=lambda row: badness("pcoc", row.pcoc))
+    mend = "on recent rows that no model saw: a monotone map keeps the order and mends the sum."
     if not _needs_calibration(both.pcoc):
-        return (
-            f"Start with {_called(board, both)}: it ranks as well as any here (within {NEAR} of the best {words}), and "
-            f"{sum_words(both.pcoc)}."
-        )
+        ranks = "it ranks best" if both is ranked else f"it ranks nearly as well as the best (within {NEAR} of its {words})"
+        return f"Start with {_called(board, both)}: {ranks}, and {sum_words(both.pcoc)}."
     if _needs_calibration(summed.pcoc):
-        compromise = f"No loss here gets the sum right; {_called(board, summed)} is closest."
-    else:
-        compromise = f"For amounts that must add up, take {_called(board, summed)}: {sum_words(summed.pcoc)}."
+        return (
+            f"No loss here gets the sum right. Start with {_called(board, both)}, which of those that rank best has the "
+            f"sum nearest to the truth ({sum_words(both.pcoc)}), and calibrate it {mend}"
+        )
     return (
-        f"No loss here has both. To order rows, take {_called(board, ranked)}. {compromise} Or calibrate the better ranking "
-        "on rows that no model saw: a monotone map keeps the order and mends the sum."
+        f"No loss here has both ranking and sum. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
+        f"take {_called(board, summed)}: {sum_words(summed.pcoc)}. Or calibrate {_called(board, ranked)} {mend}"
     )
+
+
+def _wild(board: Leaderboard, row: Row) -> bool:
+    """Whether a few predictions are so far off that a constant would have a smaller RMSE."""
+    return row.rmse > board.baseline.rmse
 
 
 def _markdown_table(board: Leaderboard) -> str:

@@ -460,6 +460,47 @@ def split_rows(
     return _at_random(table.num_rows, 0.2 if test_fraction is None else test_fraction, seed)
 
 
+@dataclass(frozen=True)
+class SplitRows:
+    """Features, labels and weights of the train and of the test rows, and what the user should know of them."""
+
+    train_X: Any
+    train_y: Floats
+    train_weight: Floats | None
+    test_X: Any
+    test_y: Floats
+    test_weight: Floats | None
+    notices: tuple[str, ...] = ()
+
+
+def prepare(table: Any, target: str, names: Sequence[str], split: Split, weight: str | None = None) -> SplitRows:
+    """The train and test rows of a table, with the columns `names` as features.
+
+    Labels and weights are checked on the rows that are used; rows that are left out may lack them.
+    """
+    found = features(table, names)
+    train, test = rows_of(table, split.train), rows_of(table, split.test)
+    notices = [f"Split: {split.description}; {split.train.sum():,} train rows, {split.test.sum():,} test rows."]
+    if split.left_out:
+        notices[0] += f" {split.left_out:,} others are left out."
+    return SplitRows(
+        train_X=rows_of(found.table, split.train),
+        train_y=labels(train, target),
+        train_weight=weights(train, weight),
+        test_X=rows_of(found.table, split.test),
+        test_y=labels(test, target),
+        test_weight=weights(test, weight),
+        notices=(*notices, *found.notices),
+    )
+
+
+def rows_of(table: Any, mask: Mask) -> Any:
+    """The rows where the mask is true."""
+    import pyarrow as pa
+
+    return table.filter(pa.array(mask))
+
+
 def _by_column(table: Any, name: str) -> Split:
     values = np.array([str(v) for v in table[name].to_pylist()])
     split = Split(values == "train", values == "test", f"column {name!r}")
