@@ -691,7 +691,7 @@ def choice(board: Leaderboard) -> str:
             f"sum nearest to the truth ({sum_words(both.pcoc)}), and calibrate it {mend}"
         )
     return (
-        f"No loss here has both ranking and sum. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
+        f"No loss here has both. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
         f"take {_called(board, summed)}: {sum_words(summed.pcoc)}. Or calibrate {_called(board, ranked)} {mend}"
     )
 

@@ -134,7 +134,7 @@ def _features(weeks: dict[str, Grid]) -> dict[str, Grid]:
     found = {f"spend_lag{n}": _lag(spend, n) for n in (1, 2, 3, 4)}
     found |= {f"spend_{n}w": _window(spend, n) for n in (4, 8)}
     found["spend_to_date"] = np.cumsum(spend, axis=1)
-    found["spend_per_week"] = found["spend_to_date"] / (n_weeks - first_trip + 1)
+    found["spend_per_week"] = found["spend_to_date"] / np.maximum(n_weeks - first_trip + 1, 1)
     found["spend_max_to_date"] = np.maximum.accumulate(spend, axis=1)
     found |= {f"trips_{n}w": _window(trips, n) for n in (1, 4, 8)}
     found |= {f"active_weeks_{n}w": _window(visited, n) for n in (4, 8)}
