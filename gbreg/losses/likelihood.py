@@ -97,6 +97,11 @@ class Gamma(MeanLikelihood):
         return NativeForm("gamma") if self.link_.name == "log" else None
 
 
+def _rise(start: float, end: float, way: float) -> float:
+    """exp(end) - exp(start), where way = end - start is known better than their difference."""
+    return exp(start) * expm1(way) if abs(way) < 1.0 else exp(end) - exp(start)
+
+
 class Tweedie(MeanLikelihood):
     r"""Half the Tweedie deviance between Poisson and gamma: a mass at zero and a skewed positive part in one.
 
@@ -125,16 +130,16 @@ class Tweedie(MeanLikelihood):
     @staticmethod
     def row_value(y: float, eta: float, power: float) -> float:
         a, b = power - 1.0, 2.0 - power
-        u = eta - log(y)
-        near = exp(b * log(y)) * (expm1(b * u) / b + expm1(-a * u) / a)
-        zero = exp(b * eta) / b
-        far = zero + y * exp(-a * eta) / a - exp(b * log(y)) / (a * b)
-        return (near if abs(u) < 1.0 else far) if y > 0 else zero
+        u, start = eta - log(y), b * log(y)
+        up = _rise(start, b * eta, b * u) / b
+        down = _rise(start, log(y) - a * eta, -a * u) / a
+        return up + down if y > 0 else exp(b * eta) / b
 
     @staticmethod
     def row_derivatives(y: float, eta: float, power: float) -> tuple[float, float]:
         a, b = power - 1.0, 2.0 - power
-        up, down = exp(b * eta), y * exp(-a * eta)
+        half = exp(-0.5 * a * eta)  # twice, because mu^-a overflows where y mu^-a does not
+        up, down = exp(b * eta), y * half * half if y > 0 else 0.0
         return up - down, b * up + a * down
 
     @staticmethod
