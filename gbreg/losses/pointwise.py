@@ -376,10 +376,11 @@ class AM(PointwiseLoss):
         y = max(y, label_floor)
         t, excess = mu / y, (mu - y) / y
         inside = t * _log_ratio(t, excess) - excess
-        above = t * log(ub) + 1.0 - ub
-        below = t * log(lb) + 1.0 - lb
-        height = above if t > ub else (below if t < lb else inside)
-        return C * (s_high if mu > y else s_low) * y * height
+        # Not y * (t ln(ub) + ...): mu / y overflows where the loss does not.
+        above = mu * log(ub) + (1.0 - ub) * y
+        below = mu * log(lb) + (1.0 - lb) * y
+        height = above if t > ub else (below if t < lb else y * inside)
+        return C * (s_high if mu > y else s_low) * height
 
     @staticmethod
     def _derivatives_on_mu(
