@@ -246,7 +246,6 @@ def demo(
     from gbreg import datasets, tables
     from gbreg.compare import default_losses, installed_engines
 
-    _say(datasets.PROVENANCE)
     try:
         with _status("Preparing the household weeks"):
             data = pa.Table.from_pandas(datasets.load_household_weeks(), preserve_index=False)
@@ -266,6 +265,7 @@ def demo(
         folder,
         title="gbreg demo: what a household spends in the coming week",
         command=_command_line(context),
+        notices=[datasets.PROVENANCE],
     )
     _say(f"Go on with: gbreg compare {path} --target {datasets.TARGET} --drop household_id,week --split split", wrap=False)
 
@@ -394,10 +394,8 @@ def _leaderboard(board: Leaderboard) -> Any:
 
     several = len({row.engine for row in board.rows}) > 1
     columns = (*SHOWN, "fit_seconds")
-    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, caption_justify="left")
-    table.caption = (
-        "* best (PCOC: nearest to 1). Gini is normalised; PCOC = predicted sum / true sum; seconds exclude compiling."
-    )
+    table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption_justify="left")
+    table.caption = "* best (PCOC: nearest to 1). Gini: normalised. PCOC: predicted / true sum. Fit: without compiling."
     table.add_column("loss")
     if several:
         table.add_column("engine")
@@ -413,7 +411,7 @@ def _leaderboard(board: Leaderboard) -> Any:
     return table
 
 
-def _folded(label: str, width: int = 16) -> str:
+def _folded(label: str, width: int = 17) -> str:
     """A label broken after "_", ":" or ",", so that the numbers beside it keep their room."""
     lines = [""]
     for piece in re.findall(r"[^_:,]+[_:,]?", label):

@@ -52,8 +52,8 @@ def load_household_weeks() -> Any:
     Examples
     --------
     >>> rows = load_household_weeks()
-    >>> len(rows), round((rows["spend_next_week"] == 0).mean(), 2)
-    (107127, 0.44)
+    >>> len(rows), f"{(rows['spend_next_week'] == 0).mean():.2f}"
+    (107127, '0.44')
     """
     try:
         import pandas as pd

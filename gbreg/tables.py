@@ -235,8 +235,7 @@ def labels(table: Any, name: str) -> Floats:
     for bad, what in ((np.isnan(y), "missing (NaN)"), (np.isinf(y), "infinite")):
         if bad.any():
             raise InputError(
-                f"--target {name!r}: {bad.sum():,} of {y.size:,} labels are {what}, first in row {np.flatnonzero(bad)[0]}: "
-                "drop or fill those rows"
+                f"--target {name!r}: {bad.sum():,} of {y.size:,} labels are {what}: drop or fill those rows first"
             )
     return y
 
@@ -506,7 +505,7 @@ def _by_column(table: Any, name: str) -> Split:
     split = Split(values == "train", values == "test", f"column {name!r}")
     for side, mask in (("train", split.train), ("test", split.test)):
         if not mask.any():
-            found = _listed([repr(v) for v in sorted(set(values))], 6)
+            found = _listed([repr(v) for v in sorted(set(values.tolist()))], 6)
             raise InputError(
                 f"--split {name!r} has no row with the value '{side}'; its values are {found}: "
                 "mark rows 'train' and 'test' (others are left out)"
