@@ -18,7 +18,7 @@ import types as pytypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -105,7 +105,7 @@ def exp(x: float) -> float:  # pragma: no cover - compiled
 def expm1(x: float) -> float:  # pragma: no cover - compiled
     q, n = _expm1_reduced(min(max(x, -60.0), 700.0))
     power: float = _bits_to_float((n + 1023) << 52)
-    y = power * q + (power - 1.0)
+    y: float = power * q + (power - 1.0)
     y = q if n == 0 else y
     return y if x < 700.0 else exp(x)
 
@@ -301,7 +301,6 @@ class _Pieces:
                 return to_raw(minimizer(y, *parameters), *link_parameters)  # type: ignore[no-any-return]
 
         self.coordinate, self.anchor, self.target = coordinate, anchor, target
-        self.distance = compile_scalar(link.distance)
         self.take, self.take_link = _take(spec.n_parameters), _take(spec.n_link_parameters)
         self.factor = _label_factor if spec.rescaled else _no_factor
 
@@ -323,48 +322,79 @@ def _value_loop(spec: PointwiseSpec) -> Any:
     return _compile_loop(loop)
 
 
-def _curvature(spec: PointwiseSpec, hessian: str, p: _Pieces) -> Any:
-    """Compiled (y, raw, t, t', t'', d1, d2, gradient, parameters, link parameters, limit) -> Hessian of one row."""
+def _curvature(spec: PointwiseSpec, hessian: str, p: _Pieces, derivatives: Any) -> Any:
+    """Compiled (y, raw, t, t', t'', d1, d2, gradient, parameters, link's, step bounds) -> Hessian of one row."""
     if hessian == "expected":
         if spec.expected is None:
             raise ValueError('hessian="expected" needs a likelihood (Poisson, Gamma, Tweedie): use "safe" or "exact"')
         expected = compile_scalar(spec.expected)
 
         @njit(**SCALAR)
-        def fisher(y, raw, t, t1, t2, d1, d2, g, own, of_link, limit):  # type: ignore[no-untyped-def] # pragma: no cover
+        def fisher(y, raw, t, t1, t2, d1, d2, g, own, of_link, step):  # type: ignore[no-untyped-def] # pragma: no cover
             return expected(y, t, *own) * t1 * t1
 
         return fisher
 
     @njit(**SCALAR)
-    def exact(y, raw, t, t1, t2, d1, d2, g, own, of_link, limit):  # type: ignore[no-untyped-def] # pragma: no cover
+    def exact(y, raw, t, t1, t2, d1, d2, g, own, of_link, step):  # type: ignore[no-untyped-def] # pragma: no cover
         return (d2 * t1) * t1 + d1 * t2
 
     if hessian == "exact":
         return exact
-    target, distance = p.target, p.distance
+    target, coordinate, anchor = p.target, p.coordinate, p.anchor
 
     @njit(**SCALAR)
-    def safe(y, raw, t, t1, t2, d1, d2, g, own, of_link, limit):  # type: ignore[no-untyped-def] # pragma: no cover
-        h = exact(y, raw, t, t1, t2, d1, d2, g, own, of_link, limit)
-        goal = target(y, own, of_link)
-        way = distance(raw, goal, limit)
+    def safe(y, raw, t, t1, t2, d1, d2, g, own, of_link, step):  # type: ignore[no-untyped-def] # pragma: no cover
+        limit, _, _, over, under = step
+        h = exact(y, raw, t, t1, t2, d1, d2, g, own, of_link, step)
+        way = min(abs(raw - target(y, own, of_link)), limit)
         # Nearer than rounding can tell, the secant has become the second derivative.
-        return max(h, abs(g) / way) if way > 1e-15 * abs(raw) else h
+        h = max(h, abs(g) / way) if way > 1e-15 * abs(raw) else h
+        return h * (over if g > 0.0 else under)
 
-    return safe
+    bend = spec.link.bend
+    if bend is None or spec.coordinate == "raw":
+        return safe
+
+    @njit(**SCALAR)
+    def slope(y, raw, own, of_link):  # type: ignore[no-untyped-def] # pragma: no cover
+        t, t1, _ = coordinate(raw, of_link)
+        d1, _ = derivatives(anchor(y, of_link), t, *own)
+        return d1 * t1
+
+    @njit(**SCALAR)
+    def mean_curvature(y, raw, g, own, of_link, way):  # type: ignore[no-untyped-def] # pragma: no cover
+        up = slope(y, raw + way, own, of_link) - g
+        down = g - slope(y, raw - way, own, of_link)
+        return max(up, down) / way
+
+    @njit(**SCALAR)
+    def safe_ahead(y, raw, t, t1, t2, d1, d2, g, own, of_link, step):  # type: ignore[no-untyped-def] # pragma: no cover
+        _, ahead, rate, _, _ = step
+        h = safe(y, raw, t, t1, t2, d1, d2, g, own, of_link, step)
+        # A step can lead just beyond the bend of the link, just beyond the label, or as far as any row may ask.
+        bent = min(ahead, 2.0 * abs(raw) + bend)
+        crossed = min(ahead, 2.0 * abs(raw - target(y, own, of_link)))
+        most = mean_curvature(y, raw, g, own, of_link, ahead)
+        most = max(most, mean_curvature(y, raw, g, own, of_link, bent) if bent > 0.0 else 0.0)
+        most = max(most, mean_curvature(y, raw, g, own, of_link, crossed) if crossed > 0.0 else 0.0)
+        return max(h, 2.0 * rate * most) if ahead > 0.0 else h
+
+    return safe_ahead
 
 
 @lru_cache(maxsize=512)
 def _gradient_loop(spec: PointwiseSpec, hessian: str) -> Any:
     p = _Pieces(spec)
-    derivatives, curvature = compile_scalar(spec.derivatives), _curvature(spec, hessian, p)
+    derivatives = compile_scalar(spec.derivatives)
+    curvature = _curvature(spec, hessian, p, derivatives)
     coordinate, anchor, take, take_link, factor = p.coordinate, p.anchor, p.take, p.take_link, p.factor
     k = spec.n_parameters
 
     def loop(y, raw, weight, parameters, edges, factors, constants, gradient, hess):  # type: ignore[no-untyped-def] # pragma: no cover
         own, of_link = take(parameters, 0), take_link(parameters, k)
-        offset, scale, limit, floor, ceiling = constants[0], constants[1], constants[2], constants[3], constants[4]
+        offset, scale, floor, ceiling = to_fixed_tuple(constants[:4], 4)
+        step = to_fixed_tuple(constants[4:], 5)
         bad = 0
         for i in range(y.shape[0]):
             f = raw[i] + offset
@@ -372,7 +402,7 @@ def _gradient_loop(spec: PointwiseSpec, hessian: str) -> Any:
             t, t1, t2 = coordinate(f, of_link)
             d1, d2 = derivatives(anchor(label, of_link), t, *own)
             g = d1 * t1
-            h = curvature(label, f, t, t1, t2, d1, d2, g, own, of_link, limit)
+            h = curvature(label, f, t, t1, t2, d1, d2, g, own, of_link, step)
             w = scale * weight[i] * factor(label, edges, factors)
             g *= w
             h = max(h * w, floor)
@@ -429,6 +459,31 @@ class Arguments:
     factors: NDArray[np.float64]
 
 
+class StepBounds(NamedTuple):
+    """What keeps a leaf's step safe: the run-time numbers of the safe curvature.
+
+    Parameters
+    ----------
+    limit : float
+        How far one row may ask to move its raw score.
+    ahead : float
+        How far ahead of its score a row's curvature is checked; 0 for not at all.
+    rate : float
+        The learning rate, by which steps are shortened.
+    over, under : float
+        Factors on the curvature of rows above and below their label, for losses steeper on the other side.
+    """
+
+    limit: float = math.inf
+    ahead: float = 0.0
+    rate: float = 0.1
+    over: float = 1.0
+    under: float = 1.0
+
+
+FREE = StepBounds()
+
+
 def value(spec: PointwiseSpec, arguments: Arguments, y: Array, raw: Array, offset: float = 0.0) -> NDArray[np.float64]:
     """The loss of every row at raw + offset, unweighted, shape (n,)."""
     out = np.empty(y.shape[0], dtype=np.float64)
@@ -448,7 +503,7 @@ def gradient_hessian(
     hessian: str = "safe",
     offset: float = 0.0,
     scale: float = 1.0,
-    limit: float = 10.0,
+    step: StepBounds = FREE,
     floor: float = -math.inf,
     n_threads: int = 1,
 ) -> int:
@@ -460,7 +515,7 @@ def gradient_hessian(
     gradient, hess = out
     n = y.shape[0]
     ceiling = float(np.finfo(gradient.dtype).max)
-    constants = np.array([offset, scale, limit, floor, ceiling])
+    constants = np.array([offset, scale, floor, ceiling, *step])
     # Labels rounded to float32 must meet edges rounded the same way, or a label equal to an edge falls below it.
     fixed = (arguments.parameters, arguments.edges.astype(y.dtype), arguments.factors, constants)
     loop = _gradient_loop(spec, hessian)

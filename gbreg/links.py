@@ -94,11 +94,15 @@ class Link:
         The values ``mu`` that the link can produce.
     scale_equivariant : bool
         Whether multiplying mu by a constant is a shift or a scaling of raw.
+    bend : float or None
+        The width of the bend at raw = 0, for links whose growth changes so much within a step that curvature must be
+        checked where the step may lead.
     """
 
     name: ClassVar[str]
     range: ClassVar[Interval] = REALS
     scale_equivariant: ClassVar[bool] = True
+    bend: ClassVar[float | None] = None
 
     link: ClassVar[Scalar]
     inverse: ClassVar[Scalar]
@@ -108,10 +112,12 @@ class Link:
     log_inverse_derivative: ClassVar[Scalar | None] = None
     log_inverse_derivative2: ClassVar[Scalar | None] = None
 
-    @staticmethod
-    def distance(raw: float, target: float, limit: float) -> float:
-        """How far a leaf step may be asked to go from raw to target; `limit` binds where raw is a log."""
-        return abs(raw - target)
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        """How far one row may ask its leaf to move raw, and how far ahead its curvature is checked.
+
+        `size` is a typical distance of raw scores from 0.
+        """
+        return inf, 0.0
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -177,9 +183,13 @@ class Log(Link):
     def log_inverse_derivative2(raw: float) -> float:
         return 0.0
 
-    @staticmethod
-    def distance(raw: float, target: float, limit: float) -> float:
-        return min(abs(raw - target), limit)
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        return log_step_limit(learning_rate), 0.0
+
+
+def log_step_limit(learning_rate: float) -> float:
+    """How far one row may ask to move a log score: within it mu grows by e^3 at most, and no round raises the loss."""
+    return 10.0 if learning_rate <= 0.3 else 3.0
 
 
 def _softplus(raw: float) -> float:
@@ -196,6 +206,7 @@ class Softplus(Link):
     name = "softplus"
     range = POSITIVE
     scale_equivariant = False
+    bend = 3.0
 
     @staticmethod
     def link(mu: float) -> float:
@@ -232,10 +243,11 @@ class Softplus(Link):
         slope = _expit(raw) / _softplus(raw)
         return series if raw < -5.0 else slope * (_expit(-raw) - slope)
 
-    @staticmethod
-    def distance(raw: float, target: float, limit: float) -> float:
-        # Only the part of the way that lies below 0 is on a log scale.
-        return min(abs(raw - target), limit + max(raw, target, 0.0))
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        # Where scores are large they move by amounts of their own size, and rows still on the log part must be ready
+        # for more than the growth by e^3 that the log's limit allows.
+        limit = max(log_step_limit(learning_rate), size)
+        return limit, max(0.0, learning_rate * limit - 3.0)
 
 
 class Logit(Link):
@@ -261,9 +273,8 @@ class Logit(Link):
     def inverse_derivative2(raw: float) -> float:
         return _expit(raw) * _expit(-raw) * (_expit(-raw) - _expit(raw))
 
-    @staticmethod
-    def distance(raw: float, target: float, limit: float) -> float:
-        return min(abs(raw - target), limit)
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        return log_step_limit(learning_rate), 0.0
 
 
 class Log1p(Link):
@@ -289,9 +300,8 @@ class Log1p(Link):
     def inverse_derivative2(raw: float) -> float:
         return exp(raw)
 
-    @staticmethod
-    def distance(raw: float, target: float, limit: float) -> float:
-        return min(abs(raw - target), limit)
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        return log_step_limit(learning_rate), 0.0
 
 
 @dataclass(frozen=True)
@@ -307,6 +317,7 @@ class Power(Link):
     p: float = 0.5
 
     name = "power"
+    bend = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.p <= 1:
@@ -331,6 +342,9 @@ class Power(Link):
         k = 1.0 / p
         curved = math.copysign(exp((k - 2.0) * log(abs(raw))) * k * (k - 1.0), raw)
         return curved if p < 1.0 and raw != 0.0 else 0.0
+
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        return size, learning_rate * size
 
 
 LINKS: dict[str, type[Link]] = {cls.name: cls for cls in (Identity, Log, Softplus, Logit, Log1p, Power)}

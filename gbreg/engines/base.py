@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gbreg import kernels
-from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted, step_limit
+from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted
 
 Singles = NDArray[np.float32]
 
@@ -105,10 +105,10 @@ class Objective:
         self.n_threads = n_threads
         self.spec = loss.spec()
         self.arguments = loss.arguments()
-        self.constants = {
+        self.constants: dict[str, Any] = {
             "offset": float(loss.intercept_[0]),
             "scale": 1.0 / loss.hessian_scale_,
-            "limit": step_limit(learning_rate),
+            "step": loss.step_bounds(learning_rate),
             "floor": EXACT_FLOOR if hessian == "exact" else -math.inf,
         }
         self.round = 0

@@ -21,15 +21,6 @@ from gbreg.links import REALS, Interval, Link, get_link
 
 Floats = NDArray[np.float64]
 
-# How far, on a log scale, one row may ask its leaf to move (LOSSES 1.1): `limit` of the safe curvature.
-STEP_LIMIT = 10.0
-STEP_LIMIT_FAST = 3.0
-
-
-def step_limit(learning_rate: float) -> float:
-    """The step limit under which no round raises the loss: 10 up to a learning rate of 0.3, 3 above."""
-    return STEP_LIMIT if learning_rate <= 0.3 else STEP_LIMIT_FAST
-
 
 @dataclass(frozen=True)
 class Uniform:
@@ -296,6 +287,8 @@ class PointwiseLoss(Loss):
     link: str | Link = "identity"
     label_rescale: list[tuple[float, float]] | None = None
 
+    raw_size_: float
+
     if TYPE_CHECKING:  # subclasses spell out their own further arguments
         row_value: Any
         row_derivatives: Any
@@ -408,15 +401,50 @@ class PointwiseLoss(Loss):
                 "use link='identity', or drop the labels that are negative"
             )
         self.intercept_ = intercept
+        self.raw_size_ = self._typical_size(y, weight)
         self.hessian_scale_ = self._mean_curvature(y, weight) if self.constant_ is None else 1.0
         return self
+
+    def _typical_size(self, y: Floats, sample_weight: Floats) -> float:
+        """A typical distance of raw scores from 0: the intercept's, or the labels' mean, whichever is larger."""
+        size = np.abs(self.to_raw(y))
+        known = np.isfinite(size) & (sample_weight > 0)
+        mean = float(np.average(size[known], weights=sample_weight[known])) if known.any() else 0.0
+        return max(abs(float(self.intercept_[0])), mean)
+
+    def slopes(self) -> tuple[float, float]:
+        """How steep the loss is above and below the label, relative to each other."""
+        return 1.0, 1.0
+
+    def step_bounds(self, learning_rate: float = 0.1) -> kernels.StepBounds:
+        """What the safe curvature needs to know of a round's steps."""
+        limit, ahead = np.inf, 0.0
+        if self.coordinate != "raw":
+            limit, ahead = self.link_.step_bounds(self.raw_size_, learning_rate)
+        # A step of rate * (gradient / h) descends while rate * (true curvature) < 2h. A row that may cross its label to
+        # a steeper side needs h of at least rate / 2 of that side's curvature.
+        over, under = self.slopes()
+        return kernels.StepBounds(
+            limit,
+            ahead,
+            learning_rate,
+            max(1.0, 0.5 * learning_rate * under / over),
+            max(1.0, 0.5 * learning_rate * over / under),
+        )
 
     def _mean_curvature(self, y: Floats, sample_weight: Floats) -> float:
         """Weighted curvature at the intercept with C = 1, summed and divided by the number of rows that count."""
         unit = self.arguments(C=1.0)
         gradient, hess = np.empty_like(y), np.empty_like(y)
         kernels.gradient_hessian(
-            self.spec(), unit, y, np.zeros_like(y), sample_weight, (gradient, hess), offset=float(self.intercept_[0])
+            self.spec(),
+            unit,
+            y,
+            np.zeros_like(y),
+            sample_weight,
+            (gradient, hess),
+            offset=float(self.intercept_[0]),
+            step=self.step_bounds(),
         )
         scale = float(hess.sum()) / int((sample_weight > 0).sum())
         if not (np.isfinite(scale) and scale > 0):
@@ -497,7 +525,8 @@ class PointwiseLoss(Loss):
         y, raw = _rows(y, raw_prediction)
         weight = check_sample_weight(sample_weight, y.size)
         out = np.empty_like(y), np.empty_like(y)
-        kernels.gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, hessian=hessian)
+        step = self.step_bounds() if hessian == "safe" else kernels.FREE
+        kernels.gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, hessian=hessian, step=step)
         return out
 
     def predict(self, raw_prediction: ArrayLike) -> Floats:

@@ -45,6 +45,11 @@ class SquaredError(PointwiseLoss):
         return NativeForm("squared_error") if self.link_.name == "identity" else None
 
 
+def smoothing_width(y: Floats, sample_weight: Floats) -> float:
+    """Half the width of the parabola that rounds off a kink: 1e-3 of the labels' scale, and above their rounding."""
+    return max(1e-3 * label_scale(y, sample_weight), 1e-12 * float(np.abs(y).max()))
+
+
 def _smooth_absolute(r: float, width: float) -> float:
     """abs(r), rounded off to a parabola within width of 0."""
     size = abs(r)
@@ -88,10 +93,13 @@ class Quantile(PointwiseLoss):
         return side * min(max(t, -1.0), 1.0), side / smoothing_ if abs(t) <= 1.0 else 0.0
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
-        self.smoothing_ = 1e-3 * label_scale(y, sample_weight)
+        self.smoothing_ = smoothing_width(y, sample_weight)
 
     def best_constant(self, y: Floats, sample_weight: Floats) -> float:
         return weighted_quantile(y, self.level, sample_weight)
+
+    def slopes(self) -> tuple[float, float]:
+        return 1.0 - self.level, self.level
 
     def native_form(self) -> NativeForm | None:
         return NativeForm("quantile", {"level": self.level}) if self.link_.name == "identity" else None
@@ -126,7 +134,7 @@ class AbsoluteError(PointwiseLoss):
         return min(max(t, -1.0), 1.0), 1.0 / smoothing_ if abs(t) <= 1.0 else 0.0
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
-        self.smoothing_ = 1e-3 * label_scale(y, sample_weight)
+        self.smoothing_ = smoothing_width(y, sample_weight)
 
     def best_constant(self, y: Floats, sample_weight: Floats) -> float:
         return weighted_quantile(y, 0.5, sample_weight)
@@ -166,6 +174,9 @@ class Expectile(PointwiseLoss):
     def row_derivatives(y: float, mu: float, level: float) -> tuple[float, float]:
         twice = 2.0 * (1.0 - level if mu > y else level)
         return twice * (mu - y), twice
+
+    def slopes(self) -> tuple[float, float]:
+        return 1.0 - self.level, self.level
 
     def native_form(self) -> NativeForm | None:
         return NativeForm("expectile", {"level": self.level}) if self.link_.name == "identity" else None
@@ -437,6 +448,10 @@ class AM(PointwiseLoss):
     def kernel_parameters(self) -> dict[str, float]:
         names = ("C", "s_high", "s_low", "lb", "ub")
         return {name: float(getattr(self, name)) for name in names} | {"label_floor": self.label_floor or 0.0}
+
+    def slopes(self) -> tuple[float, float]:
+        # ln falls faster than it rises: its mean slope down to lb is -ln(lb) / (1 - lb).
+        return self.s_high, self.s_low * float(-np.log(self.lb)) / (1.0 - self.lb)
 
     def check_parameters(self) -> None:
         super().check_parameters()
