@@ -11,6 +11,7 @@ from gbreg.losses.base import (
     known_losses,
     loss_from_json,
 )
+from gbreg.losses.expression import ExpressionLoss, from_expression
 from gbreg.losses.likelihood import Gamma, Poisson, Tweedie
 from gbreg.losses.pointwise import (
     AM,
@@ -28,6 +29,7 @@ __all__ = [
     "AbsoluteError",
     "Choice",
     "Expectile",
+    "ExpressionLoss",
     "Gamma",
     "Huber",
     "Huberpp",
@@ -41,6 +43,7 @@ __all__ = [
     "TransformedSquaredError",
     "Tweedie",
     "Uniform",
+    "from_expression",
     "get_loss",
     "known_losses",
     "loss_from_json",
