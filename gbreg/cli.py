@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -39,13 +39,13 @@ Weight = Annotated[str | None, Option(help="A column of row weights (>= 0), for 
 Drop = Annotated[list[str] | None, Option(help="Columns to leave out, such as keys; repeat, or separate by commas.")]
 Keep = Annotated[list[str] | None, Option(help="Learn from these columns only; repeat, or separate by commas.")]
 SplitColumn = Annotated[str | None, Option("--split", help="A column of train and test; other rows are left out.")]
-Rounds = Annotated[int, Option(min=1, help="Boosting rounds, at most.")]
+Rounds = Annotated[int, Option(help="Boosting rounds, at most.")]
 LearningRate = Annotated[float, Option(help="Step of each round, above 0.")]
 EarlyStopping = Annotated[
     int | None,
-    Option(min=1, help="Stop after this many rounds without gain on 10% of the training rows.", show_default="off"),
+    Option(help="Stop after this many rounds without gain on 10% of the training rows.", show_default="off"),
 ]
-Seed = Annotated[int, Option(min=0, help="Of the random split and of training.")]
+Seed = Annotated[int, Option(help="Of the random split and of training.")]
 Jobs = Annotated[int | None, Option(help="Threads.", show_default="all cores")]
 
 
@@ -91,6 +91,7 @@ def compare(
     from gbreg import tables
     from gbreg.compare import parse_loss
 
+    estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
     losses = None if not loss else [parse_loss(text) for text in loss]
     engines = _engines(engine or ["lightgbm"])
     data = tables.read_table(table)
@@ -105,7 +106,7 @@ def compare(
         rows,
         losses,
         engines,
-        _estimator(rounds, learning_rate, early_stopping, seed, n_jobs),
+        estimator,
         out,
         title=f"gbreg compare: {target} of {table.name}",
         command=_command_line(context),
@@ -179,6 +180,8 @@ def fit(
     from gbreg import tables
     from gbreg.compare import parse_loss
 
+    estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
+    estimator.set_params(loss=parse_loss(loss, _parameters(param)), engine=_engines([engine])[0])
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
     if split is not None:
@@ -186,8 +189,6 @@ def fit(
     y, weights = tables.labels(data, target), tables.weights(data, weight)
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight))
     prepared = tables.features(data, names)
-    estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
-    estimator.set_params(loss=parse_loss(loss, _parameters(param)), engine=_engines([engine])[0])
     tables.check_writable(model, "--model")
     for notice in prepared.notices:
         _say(notice)
@@ -277,6 +278,10 @@ def _estimator(rounds: int, learning_rate: float, early_stopping: int | None, se
     from gbreg import GBRegressor
     from gbreg.tables import InputError
 
+    # typer could check ranges too, but says neither the value nor, in some versions, the option.
+    for option, value, least in (("--rounds", rounds, 1), ("--early-stopping", early_stopping, 1), ("--seed", seed, 0)):
+        if value is not None and not least <= value < 2**31:
+            raise InputError(f"{option} {value} must be a whole number from {least} on, below 2^31")
     if not 0 < learning_rate < float("inf"):
         raise InputError(f"--learning-rate {learning_rate} must be above 0, such as 0.1")
     return GBRegressor(
@@ -352,7 +357,8 @@ def _say(text: str, wrap: bool = True) -> None:
 
 @contextmanager
 def _status(text: str) -> Iterator[None]:
-    with _console(stderr=True).status(text):
+    console = _console(stderr=True)
+    with console.status(text) if console.is_terminal else nullcontext():
         yield
 
 
@@ -362,7 +368,8 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=_console(stderr=True), transient=True) as bar:
+    console = _console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
         def on_fit(done: int, total: int, what: str) -> None:
@@ -377,7 +384,9 @@ def show(board: Leaderboard) -> None:
 
     console = _console()
     console.print(data_words(board))
+    console.print()
     console.print(_leaderboard(board))
+    console.print("\n* best (PCOC: nearest to 1). Gini: normalised. PCOC: predicted / true sum. Fit: without compiling.\n")
     for line in [*winners(board), "", choice(board), ""]:
         console.print(line)
     for skipped in board.skipped:
@@ -394,8 +403,7 @@ def _leaderboard(board: Leaderboard) -> Any:
 
     several = len({row.engine for row in board.rows}) > 1
     columns = (*SHOWN, "fit_seconds")
-    table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption_justify="left")
-    table.caption = "* best (PCOC: nearest to 1). Gini: normalised. PCOC: predicted / true sum. Fit: without compiling."
+    table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     table.add_column("loss")
     if several:
         table.add_column("engine")
@@ -411,14 +419,21 @@ def _leaderboard(board: Leaderboard) -> Any:
     return table
 
 
-def _folded(label: str, width: int = 17) -> str:
-    """A label broken after "_", ":" or ",", so that the numbers beside it keep their room."""
-    lines = [""]
-    for piece in re.findall(r"[^_:,]+[_:,]?", label):
+def _folded(label: str, width: int = 16) -> str:
+    """A label on several lines, so that the numbers beside it keep their room: the name, then its parameters.
+
+    >>> print(_folded("transformed_squared_error:smearing=false"))
+    transformed_
+     squared_error
+     smearing=false
+    """
+    name, _, parameters = label.partition(":")
+    lines = [name] if len(name) <= width else [""]
+    for piece in re.findall("[^_]+_?", name) if len(name) > width else ():
         if lines[-1] and len(lines[-1] + piece) > width:
-            lines.append("  ")
+            lines.append(" ")
         lines[-1] += piece
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f" {p}" for p in parameters.split(",") if p)])
 
 
 # -- entry ------------------------------------------------------------------------------------------------------------

@@ -193,8 +193,17 @@ def default_losses() -> tuple[list[Loss], list[Skipped]]:
             reason = f"at its default level it repeats {_TWINS[name]}: name it with a level, such as {name}:level=0.9"
             left.append(Skipped(name, "", reason))
             continue
-        roster += [cls(**parameters) for parameters in _VARIANTS.get(name, ({},))]
+        roster += [loss for parameters in _VARIANTS.get(name, ({},)) if _usable(loss := cls(**parameters))]
     return roster, left
+
+
+def _usable(loss: Loss) -> bool:
+    """Whether a loss is complete with its defaults; one that is made from a formula, for example, is not."""
+    try:
+        loss.check_parameters()
+    except ValueError:
+        return False
+    return True
 
 
 def installed_engines() -> list[str]:
@@ -596,11 +605,11 @@ def _needs_calibration(pcoc: float) -> bool:
 def data_words(board: Leaderboard) -> str:
     """What the labels look like, and what that means for judging models."""
     p = board.profile
+    zeros = f"{p.zeros_share:.0%} of the targets are 0 ({p.n_zeros:,})" if p.n_zeros else "No target is 0"
     said = [
         f"{p.n_rows:,} rows: {p.n_train:,} train, {p.n_test:,} test; {p.n_features} features{', weighted' * p.weighted}. "
-        f"{p.zeros_share:.0%} of the targets are 0 ({p.n_zeros:,}); the mean is {number(p.mean_train)} in train and "
-        f"{number(p.mean_test)} in test; the 99th percentile of the positive ones is {p.p99_over_median:.3g} times "
-        "their median."
+        f"{zeros}; the mean is {number(p.mean_train)} in train and {number(p.mean_test)} in test; the 99th percentile of "
+        f"the positive ones is {p.p99_over_median:.3g} times their median."
     ]
     if p.n_negative:
         said.append(f"{p.n_negative:,} targets are negative.")
@@ -634,12 +643,13 @@ def winners(board: Leaderboard) -> list[str]:
             said.append(
                 f"- {_called(board, row)} {words.format(cell(metric, getattr(row, metric)))}{_contrast(board, row, metric)}."
             )
-    said += [
-        f"- Beware of {_called(board, row)}: its RMSE ({number(row.rmse)}) is above that of a constant mean "
-        f"({number(board.baseline.rmse)}), so some of its predictions are far off."
-        for row in board.rows
-        if _wild(board, row)
-    ]
+    wild = [_called(board, row) for row in board.rows if _wild(board, row)]
+    if wild:
+        names = ", ".join(wild[:3]) + (f" and {len(wild) - 3} more" if len(wild) > 3 else "")
+        said.append(
+            f"- By RMSE, {names} {'does' if len(wild) == 1 else 'do'} worse than the constant mean "
+            f"({number(board.baseline.rmse)}): some predictions are far off, or aim at something else than the mean."
+        )
     return said
 
 
@@ -687,8 +697,8 @@ def choice(board: Leaderboard) -> str:
         return f"Start with {_called(board, both)}: {ranks}, and {sum_words(both.pcoc)}."
     if _needs_calibration(summed.pcoc):
         return (
-            f"No loss here gets the sum right. Start with {_called(board, both)}, which of those that rank best has the "
-            f"sum nearest to the truth ({sum_words(both.pcoc)}), and calibrate it {mend}"
+            f"No loss here gets the sum right. Start with {_called(board, both)}, which of those that rank best comes "
+            f"nearest: {sum_words(both.pcoc)}. Calibrate it {mend}"
         )
     return (
         f"No loss here has both. To order rows, take {_called(board, ranked)}. For amounts that must add up, "

