@@ -11,6 +11,7 @@ from gbreg.links import NON_NEGATIVE, POSITIVE, REALS, Interval, Link, Power, ge
 from gbreg.losses.base import Choice, Floats, LogUniform, NativeForm, PointwiseLoss, Uniform, label_scale, weighted_quantile
 
 UNIT = Interval(0, 1)
+MOST_RESIDUALS = 1000
 
 
 class SquaredError(PointwiseLoss):
@@ -480,8 +481,9 @@ class TransformedSquaredError(PointwiseLoss):
 
     Attributes
     ----------
-    residuals_ : ndarray of shape (n_residuals,)
-        At most 1,000 weighted quantiles of the training residuals (set by the estimator after training).
+    residuals_, residual_weights_ : ndarrays of shape (n_residuals,)
+        The distinct training residuals with their shares of the weight or, of more than 1,000, as many weighted
+        quantiles (set by the estimator after training).
 
     Notes
     -----
@@ -497,6 +499,7 @@ class TransformedSquaredError(PointwiseLoss):
     coordinate = "raw"
 
     residuals_: Floats
+    residual_weights_: Floats
 
     def __init__(self, transform: str = "log1p", power: float = 0.3, smearing: bool = True):
         self.transform = transform
@@ -525,10 +528,14 @@ class TransformedSquaredError(PointwiseLoss):
         return float(super().predict(mean)[0])
 
     def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
-        residuals = self.to_raw(y) - raw_prediction
-        used = residuals[sample_weight > 0]
-        levels = (np.arange(min(1000, used.size)) + 0.5) / min(1000, used.size)
-        self.residuals_ = np.quantile(used, levels, weights=sample_weight[sample_weight > 0], method="inverted_cdf")
+        used = sample_weight > 0
+        residuals, group = np.unique(self.to_raw(y[used]) - raw_prediction[used], return_inverse=True)
+        weight = np.bincount(group, weights=sample_weight[used])
+        if residuals.size > MOST_RESIDUALS:
+            levels = (np.arange(MOST_RESIDUALS) + 0.5) / MOST_RESIDUALS
+            residuals = np.quantile(residuals, levels, weights=weight, method="inverted_cdf")
+            weight = np.ones(MOST_RESIDUALS)
+        self.residuals_, self.residual_weights_ = residuals, weight / weight.sum()
 
     def predict(self, raw_prediction: ArrayLike) -> Floats:
         raw = np.asarray(raw_prediction, dtype=np.float64)
@@ -537,13 +544,13 @@ class TransformedSquaredError(PointwiseLoss):
         if not self.smearing or residuals is None:
             return plain
         if self.transform == "log1p":
-            return (plain + 1.0) * float(np.mean(np.exp(residuals))) - 1.0
+            return (plain + 1.0) * float(self.residual_weights_ @ np.exp(residuals)) - 1.0
         # One row of residuals per distinct block keeps the (n, 1000) array small.
         parts = [
             super(TransformedSquaredError, self).predict((block[:, None] + residuals).ravel()).reshape(-1, residuals.size)
             for block in np.array_split(raw, max(1, raw.size // 4096 + 1))
         ]
-        return np.concatenate([part.mean(axis=1) for part in parts])
+        return np.concatenate([part @ self.residual_weights_ for part in parts])
 
     def native_form(self) -> NativeForm:
         return NativeForm("squared_error", labels="raw")
