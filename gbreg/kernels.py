@@ -199,7 +199,8 @@ class PointwiseSpec:
     value, derivatives : function of (y, t, \\*parameters)
         The loss, and its first two derivatives with respect to t.
     coordinate : {"mu", "log_mu", "raw"}
-        What t is: the value, its logarithm, or the raw score itself (then y is passed as ``link(y)``).
+        What t is: the value; its logarithm, which is the raw score of a log link; or the raw score of any link, and
+        then y is passed as ``link(y)``.
     link : subclass of Link
     minimizer : function of (y, \\*parameters) or None
         The mu at which a row's loss is least, where that is not y.
@@ -264,25 +265,25 @@ class _Pieces:
     def __init__(self, spec: PointwiseSpec):
         link = spec.link
         to_raw = compile_scalar(link.link)
-        names = {
-            "mu": ("inverse", "inverse_derivative", "inverse_derivative2"),
-            "log_mu": ("log_inverse", "log_inverse_derivative", "log_inverse_derivative2"),
-        }
-        if spec.coordinate == "raw":
+        if spec.coordinate == "mu":
+            inverse, first = compile_scalar(link.inverse), compile_scalar(link.inverse_derivative)
+            second = compile_scalar(link.inverse_derivative2)
+
+            @njit(**SCALAR)
+            def coordinate(raw: float, link_parameters: Any) -> Any:  # pragma: no cover - compiled
+                return inverse(raw, *link_parameters), first(raw, *link_parameters), second(raw, *link_parameters)
+        else:
 
             @njit(**SCALAR)
             def coordinate(raw: float, link_parameters: Any) -> Any:  # pragma: no cover - compiled
                 return raw, 1.0, 0.0
 
+        if spec.coordinate == "raw":
+
             @njit(**SCALAR)
             def anchor(y: float, link_parameters: Any) -> float:  # pragma: no cover - compiled
                 return to_raw(y, *link_parameters)  # type: ignore[no-any-return]
         else:
-            inverse, first, second = (compile_scalar(getattr(link, name)) for name in names[spec.coordinate])
-
-            @njit(**SCALAR)
-            def coordinate(raw: float, link_parameters: Any) -> Any:  # pragma: no cover - compiled
-                return inverse(raw, *link_parameters), first(raw, *link_parameters), second(raw, *link_parameters)
 
             @njit(**SCALAR)
             def anchor(y: float, link_parameters: Any) -> float:  # pragma: no cover - compiled

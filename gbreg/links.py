@@ -83,9 +83,7 @@ NON_NEGATIVE = Interval(0, inf, "low")
 class Link:
     """Base of all links: subclasses give the scalar functions as static methods.
 
-    Each function takes the link's own parameters (the dataclass fields, in order) after its first arguments.
-    ``log_inverse`` and its derivatives describe ``ln(mu)`` as a function of raw, which stays finite where ``mu``
-    under- or overflows; only links whose range is positive have them.
+    Each function takes the link's own parameters (the dataclass fields, in order) after its first argument.
 
     Attributes
     ----------
@@ -108,9 +106,6 @@ class Link:
     inverse: ClassVar[Scalar]
     inverse_derivative: ClassVar[Scalar]
     inverse_derivative2: ClassVar[Scalar]
-    log_inverse: ClassVar[Scalar | None] = None
-    log_inverse_derivative: ClassVar[Scalar | None] = None
-    log_inverse_derivative2: ClassVar[Scalar | None] = None
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         """How far one row may ask its leaf to move raw, and how far ahead its curvature is checked.
@@ -171,18 +166,6 @@ class Log(Link):
     def inverse_derivative2(raw: float) -> float:
         return exp(raw)
 
-    @staticmethod
-    def log_inverse(raw: float) -> float:
-        return raw
-
-    @staticmethod
-    def log_inverse_derivative(raw: float) -> float:
-        return 1.0
-
-    @staticmethod
-    def log_inverse_derivative2(raw: float) -> float:
-        return 0.0
-
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         return log_step_limit(learning_rate), 0.0
 
@@ -223,25 +206,6 @@ class Softplus(Link):
     @staticmethod
     def inverse_derivative2(raw: float) -> float:
         return _expit(raw) * _expit(-raw)
-
-    # Below -5, ln(mu) is taken from the series of ln(ln(1 + e) / e) in e = exp(raw): there the closed forms cancel.
-
-    @staticmethod
-    def log_inverse(raw: float) -> float:
-        return raw - 0.5 * exp(raw) if raw < -20.0 else log(_softplus(raw))
-
-    @staticmethod
-    def log_inverse_derivative(raw: float) -> float:
-        e = exp(raw)
-        series = e * (-1 / 2 + e * (5 / 12 + e * (-3 / 8 + e * (251 / 720 + e * (-95 / 288 + e * (19087 / 60480))))))
-        return 1.0 + series if raw < -5.0 else _expit(raw) / _softplus(raw)
-
-    @staticmethod
-    def log_inverse_derivative2(raw: float) -> float:
-        e = exp(raw)
-        series = e * (-1 / 2 + e * (5 / 6 + e * (-9 / 8 + e * (251 / 180 + e * (-475 / 288 + e * (19087 / 10080))))))
-        slope = _expit(raw) / _softplus(raw)
-        return series if raw < -5.0 else slope * (_expit(-raw) - slope)
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         # Where scores are large they move by amounts of their own size, and rows still on the log part must be ready

@@ -144,6 +144,21 @@ class Objective:
         self.round += 1
         return self._buffers
 
+    def raise_gradients(self, rows: Rows) -> float:
+        """Multiply gradient and Hessian by a power of two that brings gradients to about 1, and return it.
+
+        XGBoost and CatBoost drop splits whose gain is below an absolute 1e-6 and 1e-9: without this, labels around 1e-9
+        predict a constant. Leaf values do not change; penalties on Hessians must be multiplied by the same number.
+        """
+        labels = as_single(rows.y, "labels")
+        assert labels is not None
+        gradient, _ = self.gradient_hessian(labels, np.zeros_like(labels), rows.weight)
+        self.round = 0
+        mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
+        magnitude = 2.0 ** -math.floor(math.log2(mean_square)) if mean_square > 0 else 1.0
+        self.constants["scale"] *= magnitude
+        return magnitude
+
     def fill(self, y: Any, raw: Any, weight: Any, out: tuple[Any, Any], n_threads: int) -> None:
         """One pass of the kernel into `out`."""
         bad = kernels.gradient_hessian(

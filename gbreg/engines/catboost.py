@@ -78,7 +78,9 @@ class CatBoost(Engine):
         monitor = task.monitor
         intercept = float(task.loss.intercept_[0])
         objective = None if task.native else NativeObjective(task.objective())
+        magnitude = objective.objective.raise_gradients(task.rows) if objective else 1.0
         params = self._parameters(task, objective)
+        params["l2_leaf_reg"] *= magnitude
         watch = _Watch(monitor, 0.0 if task.native else intercept)
         params["eval_metric"] = watch if monitor.sets else "RMSE"
         callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]

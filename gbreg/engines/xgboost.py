@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import floor, log2
 from typing import Any
 
 import numpy as np
@@ -25,16 +24,12 @@ _DECODED = frozenset({"poisson", "gamma", "tweedie"})
 class NativeObjective:
     """What ``xgb.train(obj=...)`` calls."""
 
-    def __init__(self, objective: Objective, magnitude: float = 1.0):
-        self.objective, self.magnitude = objective, magnitude
+    def __init__(self, objective: Objective):
+        self.objective = objective
 
     def __call__(self, preds: Any, dtrain: Any) -> tuple[Any, Any]:
         weight = dtrain.get_weight()
-        gradient, hess = self.objective.gradient_hessian(dtrain.get_label(), preds, weight if weight.size else None)
-        if self.magnitude != 1.0:
-            gradient *= np.float32(self.magnitude)
-            hess *= np.float32(self.magnitude)
-        return gradient, hess
+        return self.objective.gradient_hessian(dtrain.get_label(), preds, weight if weight.size else None)
 
 
 class SklearnObjective:
@@ -73,7 +68,7 @@ class XGBoost(Engine):
         monitor, loss = task.monitor, task.loss
         intercept = float(loss.intercept_[0])
         objective = None if task.native else task.objective()
-        magnitude = gain_magnitude(task, objective) if objective else 1.0
+        magnitude = objective.raise_gradients(task.rows) if objective else 1.0
         params = self._parameters(task, magnitude)
         data = self._matrix(task, task.rows, params)
         sets = [self._matrix(task, rows, params, reference=data) for rows in monitor.sets]
@@ -86,7 +81,7 @@ class XGBoost(Engine):
             data,
             num_boost_round=task.parameters.n_estimators,
             evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
-            obj=NativeObjective(objective, magnitude) if objective else None,
+            obj=NativeObjective(objective) if objective else None,
             custom_metric=_Watch(monitor, sets, 0.0 if task.native else intercept, decoded) if sets else None,
             callbacks=callbacks,
             verbose_eval=False,
@@ -166,21 +161,6 @@ class XGBoost(Engine):
 
     def from_bytes(self, data: bytes) -> Any:
         return self.package().Booster(model_file=bytearray(data))
-
-
-def gain_magnitude(task: Task, objective: Objective) -> float:
-    """A power of two that brings gradients to about 1 at the start, exactly undone in every leaf.
-
-    XGBoost drops splits whose gain is below 1e-6 whatever the unit of the labels: without this, labels around 1e-9
-    predict a constant.
-    """
-    rows = task.rows
-    labels = as_single(rows.y, "labels")
-    assert labels is not None
-    gradient, _ = objective.gradient_hessian(labels, np.zeros(labels.size, dtype=np.float32), rows.weight)
-    objective.round = 0
-    mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
-    return 2.0 ** -floor(log2(mean_square)) if mean_square > 0 else 1.0
 
 
 class _Watch:

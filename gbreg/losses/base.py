@@ -276,8 +276,8 @@ class PointwiseLoss(Loss):
         The expected second derivative (Fisher information), for ``hessian="expected"``.
 
     The further arguments are parameters of the loss, matched by name to its attributes. ``coordinate`` says what the
-    second argument is: "mu", "log_mu" (the logarithm of mu, finite where mu under- or overflows), or "raw" (then the
-    first argument is ``link(y)``).
+    second argument is: "mu"; "log_mu", for losses on the log link only (the logarithm of mu is finite where mu under- or
+    overflows); or "raw", and then the first argument is ``link(y)``.
     """
 
     coordinate: str = "mu"
@@ -323,8 +323,6 @@ class PointwiseLoss(Loss):
             raise ValueError(
                 f"{who} needs predictions in {self.mu_domain}, link={link.name!r} gives {link.range}: use link='log'"
             )
-        if self.coordinate == "log_mu" and link.log_inverse is None:
-            raise ValueError(f"{who} needs a link that is always positive, got link={link.name!r}: use 'log' or 'softplus'")
         if self.label_rescale is not None:
             edges, factors = np.array(self.label_rescale, dtype=np.float64).reshape(-1, 2).T
             if not (np.diff(edges) > 0).all() or not (factors > 0).all() or not np.isfinite(factors).all():
@@ -397,8 +395,8 @@ class PointwiseLoss(Loss):
         intercept = kernels.map_scalar(link.link, np.array([best]), link.parameters)
         if not np.isfinite(intercept[0]) and self.constant_ is None:
             raise ValueError(
-                f"{type(self).__name__}: the best constant is {best:g}, which link={link.name!r} cannot express: "
-                "use link='identity', or drop the labels that are negative"
+                f"{type(self).__name__}: the best constant for these labels is {best:g}, which link={link.name!r} cannot "
+                f"express (it gives {link.range}): use link='identity'"
             )
         self.intercept_ = intercept
         self.raw_size_ = self._typical_size(y, weight)

@@ -10,16 +10,17 @@ from math import exp, expm1, log
 
 import numpy as np
 
-from gbreg.links import NON_NEGATIVE, POSITIVE, Interval, Link
+from gbreg.links import NON_NEGATIVE, POSITIVE, Interval
 from gbreg.losses.base import Floats, NativeForm, PointwiseLoss, Uniform
 
 
 class MeanLikelihood(PointwiseLoss):
-    """Shared by the three: mu > 0, ln(mu) as coordinate, the weighted mean as best constant."""
+    """Shared by the three: the log link, ln(mu) as coordinate, the weighted mean as best constant."""
 
     functional = "mean"
     mu_domain = POSITIVE
     coordinate = "log_mu"
+    link = "log"
 
     def best_constant(self, y: Floats, sample_weight: Floats) -> float:
         return float(np.average(y, weights=sample_weight))
@@ -28,19 +29,12 @@ class MeanLikelihood(PointwiseLoss):
 class Poisson(MeanLikelihood):
     r"""Half the Poisson deviance, ``mu - y - y ln(mu / y)``.
 
-    Parameters
-    ----------
-    link : str or Link, default "log"
-
     Notes
     -----
-    Domain: y >= 0, not only counts. Functional: mean. Scale-equivariant on the log link.
+    Log link. Domain: y >= 0, not only counts. Functional: mean. Scale-equivariant.
     """
 
     y_domain = NON_NEGATIVE
-
-    def __init__(self, link: str | Link = "log"):
-        self.link = link
 
     @staticmethod
     def row_value(y: float, eta: float) -> float:
@@ -58,26 +52,19 @@ class Poisson(MeanLikelihood):
     def row_information(y: float, eta: float) -> float:
         return exp(eta)
 
-    def native_form(self) -> NativeForm | None:
-        return NativeForm("poisson") if self.link_.name == "log" else None
+    def native_form(self) -> NativeForm:
+        return NativeForm("poisson")
 
 
 class Gamma(MeanLikelihood):
     r"""Half the gamma deviance, ``y / mu - 1 - ln(y / mu)``.
 
-    Parameters
-    ----------
-    link : str or Link, default "log"
-
     Notes
     -----
-    Domain: y > 0. Functional: mean. Scale-equivariant on the log link.
+    Log link. Domain: y > 0. Functional: mean. Scale-equivariant.
     """
 
     y_domain = POSITIVE
-
-    def __init__(self, link: str | Link = "log"):
-        self.link = link
 
     @staticmethod
     def row_value(y: float, eta: float) -> float:
@@ -93,8 +80,8 @@ class Gamma(MeanLikelihood):
     def row_information(y: float, eta: float) -> float:
         return 1.0
 
-    def native_form(self) -> NativeForm | None:
-        return NativeForm("gamma") if self.link_.name == "log" else None
+    def native_form(self) -> NativeForm:
+        return NativeForm("gamma")
 
 
 def _rise(start: float, end: float, way: float) -> float:
@@ -111,11 +98,10 @@ class Tweedie(MeanLikelihood):
     ----------
     power : float in (1, 2), default 1.5
         Variance grows as ``mu ** power``.
-    link : str or Link, default "log"
 
     Notes
     -----
-    Domain: y >= 0. Functional: mean. Scale-equivariant on the log link.
+    Log link. Domain: y >= 0. Functional: mean. Scale-equivariant.
     Jorgensen (1987), "Exponential Dispersion Models".
     """
 
@@ -123,9 +109,8 @@ class Tweedie(MeanLikelihood):
     parameter_domains = {"power": Interval(1, 2)}
     search_space = {"power": Uniform(1.05, 1.95)}
 
-    def __init__(self, power: float = 1.5, link: str | Link = "log"):
+    def __init__(self, power: float = 1.5):
         self.power = power
-        self.link = link
 
     @staticmethod
     def row_value(y: float, eta: float, power: float) -> float:
@@ -146,5 +131,5 @@ class Tweedie(MeanLikelihood):
     def row_information(y: float, eta: float, power: float) -> float:
         return exp((2.0 - power) * eta)
 
-    def native_form(self) -> NativeForm | None:
-        return NativeForm("tweedie", {"power": self.power}) if self.link_.name == "log" else None
+    def native_form(self) -> NativeForm:
+        return NativeForm("tweedie", {"power": self.power})

@@ -1,0 +1,51 @@
+"""Every built-in loss on every link it admits: what the parametrised suites run over."""
+
+from __future__ import annotations
+
+import inspect
+
+from gbreg.links import LINKS
+from gbreg.losses import AM, Expectile, Huber, Huberpp, Loss, PointwiseLoss, Quantile, Tweedie, known_losses
+
+
+def built_in() -> dict[str, type[Loss]]:
+    return {name: cls for name, cls in known_losses().items() if cls.__module__.startswith("gbreg.losses.")}
+
+
+def admissible(loss: PointwiseLoss) -> PointwiseLoss:
+    """The loss itself, or `ValueError` where loss and link do not go together."""
+    loss.check_parameters()
+    return loss
+
+
+def _cases() -> list[PointwiseLoss]:
+    cases = []
+    for cls in built_in().values():
+        if "link" not in inspect.signature(cls.__init__).parameters:
+            cases.append(cls())
+            continue
+        for link in ("identity", "log", "softplus", "power"):
+            assert link in LINKS
+            try:
+                cases.append(admissible(cls(link=link)))
+            except ValueError:
+                continue
+    return cases
+
+
+CASES = [case for case in _cases() if "expression" not in case.name]
+
+# Further parameters, where curvature is at its worst.
+EXTREME_CASES = [
+    Huber(delta=0.01, link="log"),
+    Huberpp(delta=0.01, link="log"),
+    Huberpp(delta=5.0, link="log"),
+    AM(s_low=5.0, s_high=0.2),
+    AM(s_low=5.0, s_high=0.2, link="log"),
+    AM(link="log", gradient_on="raw", s_low=3.0),
+    Expectile(level=0.95),
+    Expectile(level=0.05, link="log"),
+    Quantile(level=0.95),
+    Tweedie(power=1.05),
+    Tweedie(power=1.95),
+]

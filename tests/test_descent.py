@@ -1,0 +1,144 @@
+"""No boosting round raises the training loss, and units do not matter: on leaves, and on real engines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from gbreg import GBRegressor, kernels
+from tests.cases import CASES, EXTREME_CASES
+
+ENGINES = ("lightgbm", "xgboost", "catboost")
+BIG = st.floats(-20.7, 20.7)  # ln of labels from 1e-9 to 1e9
+
+
+@st.composite
+def a_leaf(draw):
+    """Labels in one to three clusters up to e^41 apart, adversarial weights, starts on any side."""
+    n = draw(st.integers(1, 7))
+    centres = draw(st.lists(BIG, min_size=1, max_size=3))
+    which = draw(st.lists(st.integers(0, len(centres) - 1), min_size=n, max_size=n))
+    spread = draw(st.lists(st.floats(-3, 3), min_size=n, max_size=n))
+    log_y = np.clip([centres[k] + s for k, s in zip(which, spread, strict=True)], -20.7, 20.7)
+    log_weight = draw(st.lists(st.floats(0, 30), min_size=n, max_size=n))
+    start = draw(st.sampled_from(["inside", "one side", "own"]))
+    if start == "one side":
+        log_mu = np.full(n, draw(BIG))
+    elif start == "inside":
+        log_mu = np.full(n, float(np.mean(log_y)))
+    else:
+        log_mu = np.clip(log_y + draw(st.lists(st.floats(-6, 6), min_size=n, max_size=n)), -20.7, 20.7)
+    zeros = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    return np.exp(log_y), zeros, np.exp(log_weight), np.exp(log_mu)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+@pytest.mark.parametrize("loss", CASES + EXTREME_CASES, ids=repr)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(leaf=a_leaf())
+def test_no_leaf_step_raises_the_loss(loss, rate, leaf):
+    y, zeros, weight, mu = leaf
+    if loss.y_domain.contains(0.0):
+        y = np.where(zeros, 0.0, y)
+    loss = clone(loss)
+    if loss.link_.name in ("log", "softplus") and loss.functional in ("median", "quantile"):
+        y = np.where(y > 0, y, 1.0)  # a median of 0 has no logarithm: fit refuses it
+    loss.fit(y, weight)
+    if loss.constant_ is not None:
+        return  # nothing is trained then
+    raw = loss.to_raw(mu)
+    gradient, hess = np.empty_like(y), np.empty_like(y)
+    kernels.gradient_hessian(
+        loss.spec(), loss.arguments(), y, raw, weight, (gradient, hess), step=loss.step_bounds(rate)
+    )
+    assert np.isfinite(gradient).all()
+    assert np.isfinite(hess).all()
+    assert (hess > 0).any() or not gradient.any()
+    if not gradient.any():
+        return
+    step = -rate * gradient.sum() / hess.sum()
+    before = loss.value(y, raw, weight)
+    after = loss.value(y, raw + step, weight)
+    # What a label's own rounding is worth, where a row is met exactly and its loss is 0.
+    rounding = 1e-14 * loss.value(y, loss.to_raw(1.5 * np.where(y > 0, y, 1.0)), weight).sum()
+    assert after.sum() <= before.sum() * (1 + 1e-9) + rounding
+
+
+def adversarial(seed, positive):
+    """Rows whose labels span 1e-9 to 1e9 in clusters, with duplicates, tiny groups and zeros."""
+    rng = np.random.default_rng(seed)
+    n = 400
+    X = rng.integers(0, 6, size=(n, 3)).astype(float)
+    centre = np.array([-20.0, -5.0, 0.0, 2.0, 5.0, 20.0])[X[:, 0].astype(int)]
+    y = np.exp(np.clip(centre + rng.normal(0, 2.5, n) * (X[:, 1] > 1), -20.7, 20.7))
+    if not positive:
+        y[rng.random(n) < 0.4] = 0.0
+    weight = np.exp(rng.uniform(0, 6, n) * (rng.random(n) < 0.2))
+    return X, y, weight
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", CASES, ids=repr)
+def test_no_round_raises_the_training_loss(loss, engine):
+    for seed, rate in ((0, 0.3), (1, 0.1)):
+        no_zeros = not loss.y_domain.contains(0.0) or loss.functional in ("median", "quantile")
+        X, y, weight = adversarial(seed, positive=no_zeros)
+        model = GBRegressor(
+            loss,
+            engine=engine,
+            native=False,
+            n_estimators=15,
+            learning_rate=rate,
+            min_child_samples=2,
+            n_jobs=1,
+        )
+        model.fit(X, y, weight, eval_set=(X, y), eval_sample_weight=weight)
+        history = model.evals_result_["validation_0"][loss.name]
+        start = float(np.average(model.loss_.value(y, np.full(y.size, model.loss_.intercept_[0])), weights=weight))
+        values = np.array([start, *history])
+        assert np.isfinite(values).all()
+        # Engines keep gradients, labels (and XGBoost scores) in float32.
+        assert (np.diff(values) <= 1e-6 * np.abs(values[:-1])).all(), values
+        final = float(np.average(model.loss_.value(y, model.predict_raw(X)), weights=weight))
+        assert final == pytest.approx(history[-1], rel=1e-5)
+
+
+def spend(seed=0, n=600):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    y = np.exp(0.8 * X[:, 0] + 0.3 * X[:, 1] ** 2 + rng.normal(0, 0.7, n))
+    return X, y, rng.uniform(0.5, 2.0, n)
+
+
+EQUIVARIANT = [loss for loss in CASES if loss.scale_equivariant]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", EQUIVARIANT, ids=repr)
+@pytest.mark.parametrize("factor", [1e6, 1e-9])
+def test_units_do_not_matter(loss, engine, factor):
+    X, y, weight = spend()
+    model = GBRegressor(loss, engine=engine, native=False, n_estimators=10, max_leaves=8, n_jobs=1)
+    small = clone(model).fit(X, y, weight).predict(X)
+    large = clone(model).fit(X, factor * y, weight).predict(X)
+    assert np.ptp(small) > 0
+    np.testing.assert_allclose(large, factor * small, rtol=1e-4, atol=1e-4 * factor * np.abs(small).mean())
+
+
+@pytest.mark.parametrize("native", [False, "auto"])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", CASES, ids=repr)
+def test_a_constant_on_all_weights_changes_nothing(loss, engine, native):
+    X, y, weight = spend(1)
+    model = GBRegressor(loss, engine=engine, native=native, n_estimators=10, max_leaves=8, n_jobs=1)
+    one = clone(model).fit(X, y, weight).predict(X)
+    many = clone(model).fit(X, y, 1024.0 * weight).predict(X)
+    np.testing.assert_allclose(many, one, rtol=1e-4)
+
+
+def test_equivariance_is_declared_per_loss_and_link():
+    for loss in CASES:
+        assert loss.scale_equivariant == (loss.link_.name in ("identity", "log", "power")), loss
