@@ -441,6 +441,11 @@ class Leaderboard:
         """The metric that judges ranking: normalised Gini, or Spearman where labels are negative."""
         return "spearman" if math.isnan(self.baseline.normalized_gini) else "normalized_gini"
 
+    @property
+    def compile_seconds(self) -> float:
+        """What compiling the losses took in all; no row's `fit_seconds` has a part of it."""
+        return sum(row.compile_seconds for row in self.rows)
+
     def best(self, metric: str) -> Row | None:
         """The row with the best value of a metric (or the least ``"fit_seconds"``); None if it has a value nowhere.
 
@@ -643,11 +648,17 @@ def winners(board: Leaderboard) -> list[str]:
             said.append(
                 f"- {_called(board, row)} {words.format(cell(metric, getattr(row, metric)))}{_contrast(board, row, metric)}."
             )
+    least = board.best("rmse")
+    if least is not None and least.rmse >= board.baseline.rmse:
+        said.append(
+            f"- By RMSE no model beats the constant mean ({number(board.baseline.rmse)}): there a few huge rows decide, so "
+            "look at ranking and sum."
+        )
     wild = [_called(board, row) for row in board.rows if _wild(board, row)]
     if wild:
         names = ", ".join(wild[:3]) + (f" and {len(wild) - 3} more" if len(wild) > 3 else "")
         said.append(
-            f"- By RMSE, {names} {'does' if len(wild) == 1 else 'do'} worse than the constant mean "
+            f"- By RMSE, {names} {'does' if len(wild) == 1 else 'do'} far worse than the constant mean "
             f"({number(board.baseline.rmse)}): some predictions are far off, or aim at something else than the mean."
         )
     return said
@@ -684,7 +695,8 @@ def _contrast(board: Leaderboard, row: Row, metric: str) -> str:
 def choice(board: Leaderboard) -> str:
     """The trade-off between ranking and sum, and a place to start."""
     key, words = board.ranking, _RANKING[board.ranking]
-    rows = [row for row in board.rows if not (math.isnan(row.pcoc) or math.isnan(getattr(row, key)) or _wild(board, row))]
+    rows = [row for row in board.rows if not (math.isnan(row.pcoc) or math.isnan(getattr(row, key)))]
+    rows = [row for row in rows if not _wild(board, row)] or rows
     if not rows:
         return "Ranking or sum has no value here (constant labels, or a sum of 0?): judge by MAE and RMSE."
     ranked = max(rows, key=lambda row: float(getattr(row, key)))
@@ -707,8 +719,8 @@ def choice(board: Leaderboard) -> str:
 
 
 def _wild(board: Leaderboard, row: Row) -> bool:
-    """Whether a few predictions are so far off that a constant would have a smaller RMSE."""
-    return row.rmse > board.baseline.rmse
+    """Whether predictions are so far off that a constant has a much smaller RMSE; on noisy tails a little is nothing."""
+    return row.rmse > 1.2 * board.baseline.rmse
 
 
 def _markdown_table(board: Leaderboard) -> str:
@@ -721,6 +733,7 @@ def _markdown_table(board: Leaderboard) -> str:
     note = (
         "Best of each column in bold (PCOC: nearest to 1). Gini is normalised; PCOC is the sum of predictions over the sum "
         "of labels; over and under 2x are shares of rows off by more than a factor 2; decile error is the sum over ten "
-        "groups by prediction of |predicted - observed|, over the total. Compile time is not in the seconds."
+        "groups by prediction of |predicted - observed|, over the total. Fit seconds are without compiling, which took "
+        f"{board.compile_seconds:.1f} s in all."
     )
     return "\n".join(lines) + f"\n\n{note}"

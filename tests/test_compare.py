@@ -193,7 +193,7 @@ def test_parameters_given_apart_win():
         ("huberpp:delta=-1", r"Huberpp: delta=-1 is not a number in \(0, inf\)"),
         ("huberpp:delta=big", r"Huberpp: delta='big' is not a number in \(0, inf\)"),
         ("huberpp:delta", r"'delta' must be parameter=value"),
-        ("poisson:link=identity", r"Poisson needs predictions in \(0, inf\)"),
+        ("am:gradient_on=raw", r"AM: gradient_on='raw' is a loss on the log score, got link='identity'"),
         ("huberpp:link=lgo", r"link='lgo' is not known"),
     ],
 )
@@ -239,7 +239,7 @@ def test_csv_and_json_hold_the_rows(board, tmp_path):
     assert found["command"] == "again"
     assert found["rows"][0]["mae"] == board.rows[0].mae
     assert found["parameters"]["n_estimators"] == 8
-    assert found["loss_parameters"]["tweedie"] == {"power": 1.5, "link": "log"}
+    assert found["loss_parameters"]["tweedie"]["power"] == 1.5
     assert {skipped["loss"] for skipped in found["skipped"]} == {"gamma", "huberpp:link=log"}
     assert found["profile"]["n_rows"] == 600
     assert {"python", "gbreg", "lightgbm"} <= set(found["versions"])
@@ -308,9 +308,16 @@ def test_the_summary_says_when_no_sum_is_right():
 
 
 def test_predictions_gone_wild_are_named_and_not_recommended():
-    summary = made_board(row("wild", 0.9, 1.0, rmse=41.0), row("tame", 0.85, 1.02)).summary()
-    assert "By RMSE, `wild` does worse than the constant mean (40.00)" in summary
+    summary = made_board(row("wild", 0.9, 1.0, rmse=49.0), row("tame", 0.85, 1.02)).summary()
+    assert "By RMSE, `wild` does far worse than the constant mean (40.00)" in summary
     assert "Start with `tame`" in summary
+
+
+def test_noise_that_no_model_beats_is_said_and_is_no_reason_to_exclude():
+    summary = made_board(row("a", 0.3, 0.2, rmse=40.5), row("b", 0.2, 1.0, rmse=41.0)).summary()
+    assert "By RMSE no model beats the constant mean (40.00)" in summary
+    assert "far worse" not in summary
+    assert "To order rows, take `a`. For amounts that must add up, take `b`" in summary
 
 
 def test_the_summary_names_engines_only_where_there_are_several():
