@@ -235,7 +235,9 @@ class Logit(Link):
 
     @staticmethod
     def inverse_derivative2(raw: float) -> float:
-        return _expit(raw) * _expit(-raw) * (_expit(-raw) - _expit(raw))
+        # 1 - 2 mu, which cancels at 0, is tanh(-raw / 2).
+        bend = math.copysign(-expm1(-abs(raw)) / (1.0 + exp(-abs(raw))), -raw)
+        return _expit(raw) * _expit(-raw) * bend
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         return log_step_limit(learning_rate), 0.0
