@@ -187,9 +187,6 @@ class Close:
         # Nearer than rounding can tell: the secant is taken between rounding errors.
         return Close(mpf(0), 2 * self.tolerance / max(way.true, abs(raw) * EPS))
 
-    def loosened(self, by: Any) -> Close:
-        return Close(self.true, self.tolerance + by)
-
     def larger(self, other: Close) -> Close:
         if other.true + other.tolerance < self.true:
             return self
@@ -277,15 +274,6 @@ class Oracle:
         factor = over if gradient.true > 0 else under
         unsure = abs(over - under) * safe.true if abs(gradient.true) <= gradient.tolerance else 0
         return Close(safe.true * factor, safe.tolerance * factor + unsure)
-
-    def cancelled(self, raw: float, gradient: Close) -> Any:
-        """8 eps of the terms l'' (ln mu)'^2 + l' (ln mu)'' of a Hessian through ln(mu).
-
-        They cancel where a likelihood turns linear: on a softplus, at scores far above the label. What is left is then
-        so much less than the secant that only the exact Hessian shows it.
-        """
-        mu, m1, _ = self.inverse(mpf(raw))
-        return 8 * EPS * abs(gradient.true) * m1 / mu
 
     def _numbers(self, y: Any, raw: Any) -> list[Close]:
         """Value, gradient, exact Hessian and the distance to the minimiser."""

@@ -168,8 +168,6 @@ def test_precision(losses):
             row = oracle.row(*point, loss.step_bounds())
             for what, close in row.items():
                 found = float(got[what][i])
-                if loss.coordinate == "log_mu" and what in ("exact", "safe"):
-                    close = close.loosened(oracle.cancelled(point[1], row["gradient"]))
                 # Where the safe curvature also looks ahead, it may only be larger.
                 larger = what == "safe" and loss.step_bounds().ahead > 0 and found > close.true
                 if not (close.holds(found) or (larger and math.isfinite(found))):
@@ -224,12 +222,10 @@ def test_every_loss_has_specific_values():
 
 def test_links_that_losses_admit():
     admitted = {name: {loss.link_.name for loss in DEFAULTS if loss.name == name} for name in BUILT_IN}
-    positive_only = {"poisson", "gamma", "tweedie"}
-    assert all(admitted[name] == {"log", "softplus"} for name in positive_only)
-    everywhere = set(BUILT_IN) - positive_only - {"transformed_squared_error"}
+    own_link = {"poisson", "gamma", "tweedie"}
+    assert all(admitted[name] == {"log"} for name in own_link)
+    everywhere = set(BUILT_IN) - own_link - {"transformed_squared_error"}
     assert all({"identity", "log", "softplus", "power"} <= admitted[name] for name in everywhere)
-    with pytest.raises(ValueError, match="Poisson needs predictions in \\(0, inf\\), link='identity'"):
-        Poisson(link="identity").fit([1.0, 2.0])
 
 
 # -- properties -------------------------------------------------------------------------------------------------------
@@ -317,7 +313,6 @@ CLOSED_FORMS = [
     (SquaredError("log"), np.average),
     (SquaredError(Power(0.5)), np.average),
     (Poisson(), np.average),
-    (Poisson("softplus"), np.average),
     (Gamma(), np.average),
     (Tweedie(1.3), np.average),
     (Expectile(0.5), np.average),
@@ -399,7 +394,6 @@ def test_scale_equivariance(loss, factor):
     "loss",
     [
         SquaredError("softplus"),
-        Poisson("softplus"),
         Huber(delta_unit="absolute"),
         Huberpp(label_floor=1.0),
         Huberpp(label_rescale=[(1.0, 2.0)]),
@@ -488,7 +482,6 @@ def test_parameters_outside_their_domain(name, parameter):
         (Huberpp(label_rescale=[(2.0, 0.0)]), "positive factors"),
         (TransformedSquaredError("sqrt"), "transform='sqrt' must be 'log1p' or 'power'"),
         (SquaredError("probit"), "link='probit' is not known"),
-        (Gamma(Power(0.5)), "Gamma needs predictions in"),
     ],
     ids=lambda x: str(x)[:40],
 )

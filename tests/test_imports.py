@@ -1,0 +1,140 @@
+"""Who imports whom: modules know only what lies below them, and heavy packages load only when used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gbreg
+
+PACKAGE = Path(gbreg.__file__).parent
+# Bottom to top. A module may import from its own layer and from those below.
+LAYERS = [
+    {"links"},
+    {"kernels"},
+    {"losses"},
+    {"engines"},
+    {"metrics", "calibration"},
+    {"estimators"},
+    {"persistence", "testing", "compare", "callables", "tables", "datasets"},
+    {"cli"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+BOOSTERS = {"lightgbm", "xgboost", "catboost"}
+MODULES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+)
+
+
+def top(path):
+    return path.parts[0].removesuffix(".py")
+
+
+def imported(path, *, inside_functions):
+    """Absolute names that a module imports: at its top level, or anywhere."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if inside_functions else statements(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def statements(tree):
+    """Every node that runs when the module is imported: all but the bodies of functions and of TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from statements(node)
+
+
+def test_every_module_has_a_layer():
+    unknown = {top(path) for path in MODULES} - set(RANK)
+    assert not unknown, f"give {sorted(unknown)} a place in LAYERS"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_run_one_way(path):
+    for name in imported(path, inside_functions=False):
+        if name.startswith("gbreg."):
+            target = name.split(".")[1]
+            if target in RANK:  # else a public name of the package itself
+                assert RANK[target] <= RANK[top(path)], f"{path} imports {name}, which lies above it"
+            else:
+                assert top(path) == "cli" or target == "__version__", f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_who_knows_numba_and_the_boosters(path):
+    packages = {name.split(".")[0] for name in imported(path, inside_functions=True)}
+    if top(path) != "kernels":
+        assert not packages & {"numba", "llvmlite"}, f"{path} imports numba: only kernels.py may"
+    if top(path) != "engines":
+        assert not packages & BOOSTERS, f"{path} imports a booster: only engines may"
+
+
+SOURCE = """
+import a
+if x:
+    import b
+else:
+    import c
+class D:
+    import d
+def function():
+    import e
+if TYPE_CHECKING:
+    import f
+"""
+
+
+def test_statements_that_run():
+    nodes = [node for node in statements(ast.parse(SOURCE)) if isinstance(node, ast.Import)]
+    assert [node.names[0].name for node in nodes] == ["a", "b", "c", "d"]
+
+
+def modules_after(statement):
+    code = f"import sys\n{statement}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+HEAVY = {
+    "numpy",
+    "scipy",
+    "sklearn",
+    "numba",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "narwhals",
+    "sympy",
+    "typer",
+    "rich",
+} | BOOSTERS
+
+
+def test_import_gbreg_is_light():
+    assert not modules_after("import gbreg; gbreg.__version__; dir(gbreg)") & (HEAVY | BOOSTERS)
+
+
+def test_losses_and_estimators_load_no_booster():
+    loaded = modules_after("import gbreg; gbreg.GBRegressor('huberpp', engine='xgboost'); gbreg.losses.known_losses()")
+    assert "numba" in loaded
+    assert not loaded & (BOOSTERS | {"sympy", "typer"})
+
+
+def test_public_names():
+    for name in gbreg.__all__:
+        assert getattr(gbreg, name) is not None
+        assert name in dir(gbreg)
+    for name in dir(gbreg):
+        assert getattr(gbreg, name, None) is not None or name.startswith("__"), name
+    with pytest.raises(AttributeError, match="module 'gbreg' has no attribute 'nothing'"):
+        gbreg.nothing  # noqa: B018
