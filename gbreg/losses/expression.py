@@ -120,7 +120,7 @@ def _symbolic() -> SimpleNamespace:
     }
     written = {cls.__name__: cls.__name__ for cls in (step, sign, logcosh, sympy.exp, sympy.log)}
     written |= {"expm1": "expm1", "log1p": "log1p", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh"}
-    written |= {"size": "abs", "Abs": "abs", "larger": "max", "smaller": "min"}
+    written |= {"size": "abs", "larger": "max", "smaller": "min"}
     return SimpleNamespace(sympy=sympy, functions=functions, written=written, distribute=distribute)
 
 
@@ -141,8 +141,8 @@ class _Reader:
         return ValueError(f"expression {shown!r}: {why}")
 
     def read(self) -> Any:
-        if not isinstance(self.text, str) or not self.text.strip():
-            raise ValueError(f"expression={self.text!r} must be a formula in y and mu, such as '(mu - y)**2'")
+        if not isinstance(self.text, str):
+            raise ValueError(f"expression {self.text!r} must be a string")
         if len(self.text) > LONGEST:
             raise ValueError(f"expression has {len(self.text):,} characters, at most {LONGEST:,} are allowed")
         try:
@@ -412,12 +412,11 @@ def _function(source: str) -> Function:
 
 @dataclass(frozen=True)
 class _Compiled:
-    """Scalar functions of (y, t, \\*parameters); `strength` says whether the loss is proportional to a parameter C."""
+    """Scalar functions of (y, t, \\*parameters)."""
 
     value: Function
     derivatives: Function
     minimizer: Function | None
-    strength: bool
 
 
 @lru_cache(maxsize=256)
@@ -436,6 +435,7 @@ def _compiled(expression: str, names: tuple[str, ...], minimizer: str | None, on
                 raise reader.fail(f"{name} does not occur in it: a loss compares the prediction mu with the label y")
         try:
             formula = sympy.expand_log(formula) if on_log else formula
+            formula = formula.replace(sympy.Abs, s.functions["abs"])  # as sympy writes sqrt(x**2)
             first = formula.diff(t)
             second = first.diff(t) if sympy.count_ops(first) <= MOST_OPERATIONS else None
             if second is None or sympy.count_ops(second) > 4 * MOST_OPERATIONS:
@@ -445,13 +445,11 @@ def _compiled(expression: str, names: tuple[str, ...], minimizer: str | None, on
             derivatives = writer.function(arguments, [first, second])
         except (ValueError, TypeError, NotImplementedError) as error:
             raise reader.fail(f"cannot be differentiated: {error}") from error
-        C = symbols.get("C")
-        strength = C is not None and not (formula / C).has(C)
         least = None
         if minimizer is not None:
             elsewhere = _Reader(minimizer, {"y": y, **{name: symbols[name] for name in names}}).read()
             least = writer.function(("y", *names), [elsewhere])
-    return _Compiled(value, derivatives, least, strength)
+    return _Compiled(value, derivatives, least)
 
 
 # -- checking ---------------------------------------------------------------------------------------------------------
@@ -461,10 +459,11 @@ _AWAY = (1e-6, 0.3, 0.9, 3.0)
 
 @dataclass(frozen=True)
 class _Probe:
-    """What a few labels and predictions show of a loss: where it is real, how steep, whether it has a unit."""
+    """What a few labels and predictions show of a loss: where it is real, whether it has a unit, how steep it is."""
 
     positive_only: bool
     unit_free: bool
+    strength: bool  # whether the loss is proportional to its parameter C
     above: float
     below: float
 
@@ -494,8 +493,11 @@ def _evaluate(function: Function, *arguments: float) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=256)
-def _probe(compiled: _Compiled, values: tuple[float, ...], domain: Interval, who: str) -> _Probe:
+def _probe(compiled: _Compiled, parameters: tuple[tuple[str, float], ...], domain: Interval, who: str) -> _Probe:
     """Check that every row's loss is real, falls up to its minimizer and rises beyond it; `ValueError` if not."""
+
+    values = [value for _, value in parameters]
+    doubled = [2.0 * value if name == "C" else value for name, value in parameters]
 
     def at(y: float, mu: float) -> tuple[float, float, float]:
         numbers = _evaluate(compiled.value, y, mu, *values) + _evaluate(compiled.derivatives, y, mu, *values)
@@ -509,6 +511,7 @@ def _probe(compiled: _Compiled, values: tuple[float, ...], domain: Interval, who
     positive_only = not all(real(y, mu) for y in labels for mu in (-2.3, -0.7, -0.1))
     slopes = {1.0: 0.0, -1.0: 0.0}
     ratios: list[float] = []
+    strength = doubled != values
     for y, target in zip(labels, targets, strict=True):
         if not math.isfinite(target):
             raise ValueError(f"{who}: minimizer is {target:g} at y={y:g}, it must be a finite real number")
@@ -533,6 +536,8 @@ def _probe(compiled: _Compiled, values: tuple[float, ...], domain: Interval, who
                 )
             if side and abs(abs(mu - target) - 0.3 * unit) < 1e-9 * unit:
                 slopes[side] = max(slopes[side], abs(gradient))
+            twice = _evaluate(compiled.derivatives, y, mu, *doubled)[0]
+            strength = strength and abs(twice - 2.0 * gradient) <= 1e-9 * abs(gradient)
             scaled = at(3.7 * y, 3.7 * mu)[1]
             if gradient and scaled and math.isfinite(scaled):
                 ratios.append(scaled / gradient)
@@ -540,7 +545,7 @@ def _probe(compiled: _Compiled, values: tuple[float, ...], domain: Interval, who
         raise ValueError(f"{who}: the loss is the same for every prediction mu")
     homogeneous = bool(ratios) and max(ratios) - min(ratios) <= 1e-9 * abs(max(ratios))
     bounded = all(math.isinf(end) or end == 0 for end in (domain.low, domain.high))
-    return _Probe(positive_only, homogeneous and bounded, slopes[1.0] or 1.0, slopes[-1.0] or 1.0)
+    return _Probe(positive_only, homogeneous and bounded, strength, slopes[1.0] or 1.0, slopes[-1.0] or 1.0)
 
 
 _INTERVAL = re.compile(r"^\s*([\[(])\s*([^\s,]+)\s*,\s*([^\s,]+)\s*([\])])\s*$")
@@ -682,7 +687,7 @@ class ExpressionLoss(PointwiseLoss):
         return {name: float(value) for name, value in sorted((self.parameters or {}).items())}
 
     def arguments(self, **replaced: float) -> Any:
-        if not self._compile(self.coordinate == "log_mu").strength:
+        if "C" in replaced and not self._seen().strength:
             replaced.pop("C", None)  # here C is not a factor of the loss
         return super().arguments(**replaced)
 
@@ -695,7 +700,7 @@ class ExpressionLoss(PointwiseLoss):
         return _compiled(self.expression, names, self.minimizer, on_log, self.y_domain.within(POSITIVE))
 
     def _seen(self) -> _Probe:
-        values = tuple(self.kernel_parameters().values())
+        values = tuple(self.kernel_parameters().items())
         return _probe(self._compile(False), values, self.y_domain, f"expression {self.expression!r}")
 
     def check_parameters(self) -> None:
@@ -788,6 +793,8 @@ def from_expression(
     >>> loss.set_params(C=2.0).value([4.0], [6.0])
     array([1.])
     """
+    if not isinstance(expression, str) or not expression.strip():
+        raise ValueError(f"expression={expression!r} must be a formula in y and mu, such as '(mu - y)**2'")
     search = None
     if search_space is not None:
         search = {k: (s.low, s.high, "log" if isinstance(s, LogUniform) else "linear") for k, s in search_space.items()}
