@@ -1,0 +1,98 @@
+"""Can I keep my own lgb.train, XGBRegressor and CatBoostRegressor code, and only change the loss?
+
+Yes: `objective` and `metric` are what these functions take. The engine's raw score lacks the intercept; decode it with
+``loss.predict(raw + loss.intercept_)``. Predictions are compared with `GBRegressor`, which does all this itself.
+"""
+
+from __future__ import annotations
+
+import lightgbm as lgb
+import numpy as np
+from catboost import CatBoostRegressor
+from xgboost import XGBRegressor
+
+from gbreg import GBRegressor, metric, objective
+from gbreg.losses import Huberpp
+
+ROUNDS, LEAVES = 100, 15
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6_000, 4))
+    y = np.exp(1.0 + X[:, 0] + 0.3 * X[:, 1] ** 2 + 0.5 * rng.normal(size=6_000))
+    weight = rng.integers(1, 4, size=6_000).astype(float)
+    loss = Huberpp(delta=0.5, link="log").fit(y, weight)
+
+    # LightGBM. metric="None": its default would be the squared error of raw scores.
+    booster = lgb.train(
+        {
+            "objective": objective(loss, "lightgbm"),
+            "metric": "None",
+            "num_leaves": LEAVES,
+            "min_sum_hessian_in_leaf": 0,
+            "num_threads": 1,
+            "verbosity": -1,
+        },
+        lgb.Dataset(X, y, weight=weight),
+        ROUNDS,
+    )
+    raw = {"lightgbm": booster.predict(X)}
+
+    # XGBoost. base_score=0: training starts at the loss's best constant, not half a unit beside it.
+    xgboost_model = XGBRegressor(
+        objective=objective(loss, "xgboost", "sklearn"),
+        eval_metric=metric(loss, "xgboost", "sklearn"),
+        base_score=0,
+        n_estimators=ROUNDS,
+        learning_rate=0.1,
+        grow_policy="lossguide",
+        max_leaves=LEAVES,
+        max_depth=0,
+        min_child_weight=20,
+        reg_lambda=0,
+        max_bin=255,
+        n_jobs=1,
+    )
+    raw["xgboost"] = xgboost_model.fit(X, y, sample_weight=weight).predict(X)
+
+    # CatBoost. A custom objective needs an eval_metric.
+    catboost_model = CatBoostRegressor(
+        loss_function=objective(loss, "catboost", "sklearn"),
+        eval_metric=metric(loss, "catboost", "sklearn"),
+        iterations=ROUNDS,
+        learning_rate=0.1,
+        grow_policy="Lossguide",
+        max_leaves=LEAVES,
+        depth=16,
+        min_data_in_leaf=20,
+        l2_leaf_reg=0,
+        bootstrap_type="No",
+        border_count=254,
+        random_strength=0,
+        leaf_estimation_iterations=1,
+        random_seed=0,
+        thread_count=1,
+        allow_writing_files=False,
+        verbose=False,
+    )
+    raw["catboost"] = catboost_model.fit(X, y, sample_weight=weight).predict(X)
+
+    for engine, score in raw.items():
+        predicted = loss.predict(score + loss.intercept_)
+        ours = GBRegressor(
+            Huberpp(delta=0.5, link="log"),
+            engine=engine,
+            n_estimators=ROUNDS,
+            max_leaves=LEAVES,
+            native=False,
+            random_state=0,
+            n_jobs=1,
+        ).fit(X, y, weight)
+        apart = np.max(np.abs(predicted / ours.predict(X) - 1))
+        error = np.average(np.abs(predicted - y), weights=weight)
+        print(f"{engine:9} mean absolute error {error:.3f}, largest difference from GBRegressor {apart:.0e} of a prediction")
+
+
+if __name__ == "__main__":
+    main()
