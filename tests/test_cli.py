@@ -351,6 +351,19 @@ def test_without_the_extra_one_line_says_what_to_install(missing):
     assert done.stderr == 'Error: the gbreg command needs typer, rich and pyarrow: pip install "gbreg[cli]"\n'
 
 
+def test_idle_threads_are_told_to_sleep_before_an_engine_is_loaded(monkeypatch):
+    code = """
+import os, sys
+from gbreg import cli
+cli.application = lambda: lambda: print(os.environ["OMP_WAIT_POLICY"], "lightgbm" in sys.modules)
+cli.main()
+"""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert python("-c", code).stdout == "passive False\n"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert python("-c", code).stdout == "active False\n"
+
+
 def test_an_engine_that_is_not_installed(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
     error = refused("compare", folder / "t.csv", "--target", "amount", "--engine", "xgboost")
