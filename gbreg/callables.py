@@ -119,10 +119,11 @@ def objective(
     XGBoost
         ``base_score=0``, so that training starts at the loss's best constant. The default starts 0.5 away from it,
         harmless to the decoding. ``disable_default_eval_metric=1`` leaves out the RMSE of raw scores; early stopping
-        watches the last metric, which is ours. XGBoost drops splits with a gain below 1e-6: without a log link, rescale
-        labels far below 1.
+        watches the last metric, which is ours. XGBoost drops splits with a gain below 1e-6: where labels and link make
+        raw scores tiny (labels of 1e-4 on the identity link), rescale the target.
     CatBoost
-        ``eval_metric`` is mandatory: `metric` gives it. Leave ``boost_from_average`` off.
+        ``eval_metric`` is mandatory: `metric` gives it. Leave ``boost_from_average`` off. Errors in the objective arrive
+        as `CatBoostError`. Splits with a gain below 1e-9 are dropped.
 
     A loss that decodes with training residuals (`TransformedSquaredError`) needs
     ``loss.fit_decoder(y, r + loss.intercept_, weight)`` after training.
