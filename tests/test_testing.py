@@ -1,0 +1,202 @@
+"""check_loss passes every built-in loss and a user's own, and says what is wrong with a broken one."""
+
+import gc
+import math
+from math import log, tanh
+
+import numpy as np
+import pytest
+
+from gbreg.links import POSITIVE
+from gbreg.losses import AM, Huberpp, PointwiseLoss, TransformedSquaredError, known_losses
+from gbreg.testing import check_loss
+
+BUILT_IN = {
+    name: cls
+    for name, cls in known_losses().items()
+    if cls.__module__.startswith("gbreg.losses.") and name != "expression_loss"
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_losses_pass(name):
+    check_loss(BUILT_IN[name]())
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Huberpp(delta=0.2, C=3.0, link="log"),
+        Huberpp(label_floor=0.5),
+        AM(s_high=0.3, s_low=2.0, link="log"),
+        AM(link="log", gradient_on="raw", label_floor=1.0),
+        TransformedSquaredError("power", 0.4),
+    ],
+    ids=str,
+)
+def test_other_parameters_pass(loss):
+    check_loss(loss, engines=["lightgbm"])
+
+
+class LogCosh(PointwiseLoss):
+    """ln cosh of the difference in units of `width`."""
+
+    functional = "between median and mean"
+    parameter_domains = {"width": POSITIVE}
+    unit_free = False
+
+    def __init__(self, width=1.0, link="identity"):
+        self.width = width
+        self.link = link
+
+    @staticmethod
+    def row_value(y, mu, width):
+        r = abs(mu - y) / width
+        return r - log(2.0) + math.log1p(math.exp(-2.0 * r))
+
+    @staticmethod
+    def row_derivatives(y, mu, width):
+        slope = tanh((mu - y) / width)
+        return slope / width, (1.0 - slope * slope) / (width * width)
+
+
+class Relative(PointwiseLoss):
+    """Squared relative error, a correct loss that the broken ones below are made from."""
+
+    y_domain = POSITIVE
+
+    def __init__(self, link="identity"):
+        self.link = link
+
+    @staticmethod
+    def row_value(y, mu):
+        return 0.5 * ((mu - y) / y) ** 2
+
+    @staticmethod
+    def row_derivatives(y, mu):
+        return (mu - y) / (y * y), 1.0 / (y * y)
+
+
+@pytest.mark.parametrize("loss", [LogCosh(0.7), Relative(), Relative("log")], ids=str)
+def test_a_loss_of_ones_own_passes(loss):
+    state = dict(vars(loss))
+    check_loss(loss)
+    assert vars(loss) == state
+
+
+def broken_losses():
+    """Made anew for each test and forgotten with it: a class that stays is known to `known_losses`."""
+
+    class WrongSign(Relative):
+        @staticmethod
+        def row_derivatives(y, mu):
+            return (y - mu) / (y * y), -1.0 / (y * y)
+
+    class WrongSecond(Relative):
+        @staticmethod
+        def row_derivatives(y, mu):
+            return (mu - y) / (y * y), 2.0 / (y * y)
+
+    class WrongDomain(Relative):
+        y_domain = PointwiseLoss.y_domain
+
+    class OpenDomain(Relative):
+        def check_labels(self, y):
+            return np.asarray(y, dtype=float)
+
+    class NotZero(Relative):
+        @staticmethod
+        def row_value(y, mu):
+            return 1.0 + 0.5 * ((mu - y) / y) ** 2
+
+    class Negative(Relative):
+        @staticmethod
+        def row_value(y, mu):
+            return 0.5 * ((mu - y) / y) ** 2 - 1.0
+
+    class WrongMinimizer(Relative):
+        @staticmethod
+        def row_minimizer(y):
+            return 2.0 * y
+
+    class WrongIntercept(Relative):
+        def best_constant(self, y, sample_weight):
+            return float(np.max(y))
+
+    class ChangesParameters(Relative):
+        def __init__(self, strength=1.0, link="identity"):
+            self.strength = strength + 1.0
+            self.link = link
+
+    class Flat(Relative):
+        """No gradient, so no curvature, beyond twice the label."""
+
+        @staticmethod
+        def row_value(y, mu):
+            return 0.5 * min(abs(mu - y) / y, 1.0) ** 2
+
+        @staticmethod
+        def row_derivatives(y, mu):
+            return ((mu - y) / (y * y), 1.0 / (y * y)) if abs(mu - y) < y else (0.0, 0.0)
+
+    class TooBold(Relative):
+        """Claims a hundredth of its curvature."""
+
+        def step_bounds(self, learning_rate=0.1):
+            return super().step_bounds(learning_rate)._replace(over=0.01, under=0.01)
+
+    class Overshoots(Relative):
+        """Claims its curvature at the first three looks, and a hundredth of it to the engine."""
+
+        def gradient_hessian(self, y, raw_prediction, sample_weight=None, hessian="safe"):
+            return Relative.gradient_hessian(Relative().fit(y), y, raw_prediction, sample_weight, hessian)
+
+        def step_bounds(self, learning_rate=0.1):
+            return super().step_bounds(learning_rate)._replace(over=0.01, under=0.01)
+
+    return {name: cls for name, cls in locals().items() if isinstance(cls, type)}
+
+
+@pytest.fixture
+def broken():
+    yield broken_losses()
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("WrongSign", r"the gradient is not the derivative of the value: it is .* \(at y=.*, mu=.*; parameters {}\)"),
+        ("WrongSecond", r"the second derivative is not the derivative of the gradient: it is .* \(at y=.*, mu="),
+        ("WrongDomain", r"not finite at y=0, mu=.*: the formula does not hold on all of y_domain = \(-inf, inf\)"),
+        ("OpenDomain", r"the label nan is accepted, though outside y_domain = \(0, inf\)"),
+        ("NotZero", "value at the minimiser is 1, not 0"),
+        ("Negative", "value .* is negative: pass non_negative=False"),
+        ("WrongMinimizer", "is row_minimizer missing or wrong"),
+        ("WrongIntercept", "the intercept .* is not the best constant: the mean loss there is"),
+        ("ChangesParameters", "__init__ must only store them|constructor either does not set or modifies"),
+        ("Flat", "safe Hessian is 0, not positive"),
+        ("TooBold", "safe Hessian .* is less than the exact one"),
+        ("Overshoots", "round .* on lightgbm raises the training loss from"),
+    ],
+)
+def test_a_broken_loss_fails_with_the_reason(broken, name, text):
+    with pytest.raises((AssertionError, ValueError, RuntimeError), match=text):
+        check_loss(broken[name](), engines=["lightgbm"])
+
+
+def test_a_likelihood_may_be_negative(broken):
+    check_loss(broken["NotZero"](), non_negative=False, engines=[])
+    check_loss(broken["Negative"](), non_negative=False, engines=[])
+
+
+def test_labels_of_ones_own():
+    check_loss(Relative(), y=np.geomspace(1e-3, 1e3, 60), engines=[])
+    with pytest.raises(ValueError, match="Relative needs y in"):
+        check_loss(Relative(), y=[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], engines=[])
+
+
+def test_broken_losses_are_forgotten():
+    broken_losses()
+    gc.collect()
+    assert not {"wrong_sign", "overshoots"} & set(known_losses())
