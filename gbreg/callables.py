@@ -9,7 +9,7 @@ import numpy as np
 from gbreg.engines import catboost, get_engine, lightgbm, thread_count, xgboost
 from gbreg.engines.base import MetricLike, Objective, Singles
 from gbreg.losses.base import Loss, PointwiseLoss, check_sample_weight, fitted
-from gbreg.metrics import get_metric
+from gbreg.metrics import directed
 
 HESSIANS = ("safe", "exact", "expected")
 # XGBoost maximises a metric whose name starts with one of these.
@@ -51,8 +51,7 @@ class CatBoostObjective(catboost.NativeObjective):
         derivatives = super().calc_ders_range(raw, y, weights)
         if self.error is not None:
             error, self.error = self.error, None
-            # Blocks come in any order and number: neither the round nor the row in the table is known here.
-            told = str(error).replace(f" in round {self.objective.round}", "").replace("at row", "at block row")
+            told = str(error).replace(f" in round {self.objective.round}", "")  # which is not known here
             raise FloatingPointError(told) from None
         return derivatives
 
@@ -311,11 +310,7 @@ def metric(loss_or_name: Any, engine: str, api: str = "native", *, loss: Loss | 
         if loss is not None:
             raise ValueError("metric: loss= decodes for a named metric; a loss decodes for itself")
         return _METRICS[engine, api](fitted(loss_or_name), None)
-    named = get_metric(loss_or_name)
-    if named.target is not None:
-        way_out = ": use 'abs_log_pcoc'" if named.name == "pcoc" else ""
-        raise ValueError(f"metric {named.name!r} is best at {named.target:g}, engines only minimise or maximise{way_out}")
-    return _METRICS[engine, api](cast(MetricLike, named), None if loss is None else fitted(loss))
+    return _METRICS[engine, api](cast(MetricLike, directed(loss_or_name)), None if loss is None else fitted(loss))
 
 
 __all__ = ["metric", "objective"]

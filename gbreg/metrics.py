@@ -197,6 +197,15 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def directed(metric: str | Metric | Callable[..., float]) -> Metric:
+    """`get_metric`, refusing those best at a value between, which nothing can minimise or maximise."""
+    named = get_metric(metric)
+    if named.target is not None:
+        way_out = ": use 'abs_log_pcoc'" if named.name == "pcoc" else ""
+        raise ValueError(f"metric {named.name!r} is best at {named.target:g}, training only minimises or maximises{way_out}")
+    return named
+
+
 def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
     """The metric of that name; a function of (y_true, y_pred, sample_weight) becomes one to minimise.
 

@@ -112,6 +112,7 @@ class Objective:
             "floor": EXACT_FLOOR if hessian == "exact" else -math.inf,
         }
         self.round = 0
+        self.row_name = "row"
         self._buffers: tuple[Singles, Singles] = (np.empty(0, np.float32), np.empty(0, np.float32))
         self._ones: Singles = np.empty(0, np.float32)
 
@@ -144,20 +145,18 @@ class Objective:
         self.round += 1
         return self._buffers
 
-    def raise_gradients(self, rows: Rows) -> float:
-        """Multiply gradient and Hessian by a power of two that brings gradients to about 1, and return it.
+    def typical_gain(self, rows: Rows) -> float:
+        """A power of four near the mean squared gradient of the first round; 1 where that is 0.
 
-        XGBoost and CatBoost drop splits whose gain is below an absolute 1e-6 and 1e-9: without this, labels around 1e-9
-        predict a constant. Leaf values do not change; penalties on Hessians must be multiplied by the same number.
+        XGBoost and CatBoost drop splits whose gain is below an absolute 1e-6 and 1e-9: left as they are, labels around
+        1e-9 would predict a constant.
         """
         labels = as_single(rows.y, "labels")
         assert labels is not None
         gradient, _ = self.gradient_hessian(labels, np.zeros_like(labels), rows.weight)
         self.round = 0
         mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
-        magnitude = 2.0 ** -math.floor(math.log2(mean_square)) if mean_square > 0 else 1.0
-        self.constants["scale"] *= magnitude
-        return magnitude
+        return 4.0 ** math.floor(math.log2(mean_square) / 2) if mean_square > 0 else 1.0
 
     def fill(self, y: Any, raw: Any, weight: Any, out: tuple[Any, Any], n_threads: int) -> None:
         """One pass of the kernel into `out`."""
@@ -167,8 +166,8 @@ class Objective:
         if bad:
             row = int(np.flatnonzero(~(np.isfinite(out[0]) & np.isfinite(out[1])))[0])
             raise FloatingPointError(
-                f"{self.loss!r}: gradient or Hessian of {bad:,} rows is not finite in round {self.round}, first at row "
-                f"{row} (y={y[row]:g}, raw score {raw[row] + self.constants['offset']:g}): "
+                f"{self.loss!r}: gradient or Hessian of {bad:,} rows is not finite in round {self.round}, first at "
+                f"{self.row_name} {row} (y={y[row]:g}, raw score {raw[row] + self.constants['offset']:g}): "
                 "lower learning_rate, or use another link or loss"
             )
 

@@ -24,14 +24,23 @@ _NATIVE = {
 class NativeObjective:
     """What ``CatBoost({"loss_function": ...})`` and ``CatBoostRegressor(loss_function=...)`` call, block by block.
 
-    CatBoost compiles Python objectives itself unless told not to, and swallows what they raise: the first error is
-    kept in `error`, and the garbage that follows is ours to refuse.
+    CatBoost compiles Python objectives itself unless told not to. The first error is kept in `error`, to be raised as
+    what it is.
+
+    Parameters
+    ----------
+    objective : Objective
+    raised : float
+        What gradients are multiplied by, and raw scores divided by. Hessians stay: CatBoost holds `l2_leaf_reg` against
+        them in leaves, and against numbers of rows when it chooses splits.
     """
 
     no_jit = True
 
-    def __init__(self, objective: Objective):
+    def __init__(self, objective: Objective, raised: float = 1.0):
         self.objective = objective
+        self.objective.row_name = "block row"  # blocks come in any order and number
+        self.raised = raised
         self.error: Exception | None = None
 
     def __deepcopy__(self, memo: Any) -> NativeObjective:
@@ -39,7 +48,7 @@ class NativeObjective:
         return self
 
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
-        y, raw = np.ascontiguousarray(targets), np.ascontiguousarray(approxes)
+        y, raw = np.ascontiguousarray(targets), np.asarray(approxes) / self.raised
         out = np.empty((2, y.size))
         weight = np.ones(y.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
         try:
@@ -47,7 +56,7 @@ class NativeObjective:
         except FloatingPointError as error:
             self.error = self.error or error
             out[:] = 0.0
-        return -out.T
+        return out.T * (-self.raised, -1.0)
 
 
 class CatBoost(Engine):
@@ -77,11 +86,13 @@ class CatBoost(Engine):
         catboost = self.package()
         monitor = task.monitor
         intercept = float(task.loss.intercept_[0])
-        objective = None if task.native else NativeObjective(task.objective())
-        magnitude = objective.objective.raise_gradients(task.rows) if objective else 1.0
+        objective, raised = None, 1.0
+        if task.native is None:
+            kernel = task.objective()
+            raised = kernel.typical_gain(task.rows) ** -0.5
+            objective = NativeObjective(kernel, raised)
         params = self._parameters(task, objective)
-        params["l2_leaf_reg"] *= magnitude
-        watch = _Watch(monitor, 0.0 if task.native else intercept)
+        watch = _Watch(monitor, 0.0 if task.native else intercept, raised)
         params["eval_metric"] = watch if monitor.sets else "RMSE"
         callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]
         booster = catboost.CatBoost(params)
@@ -95,7 +106,7 @@ class CatBoost(Engine):
             if watch.error is not None:
                 raise watch.error
         scale, bias = booster.get_scale_and_bias()
-        booster.set_scale_and_bias(scale, float(bias) + intercept)
+        booster.set_scale_and_bias(scale / raised, float(bias) / raised + intercept)
         return booster
 
     def _parameters(self, task: Task, objective: NativeObjective | None) -> dict[str, Any]:
@@ -178,8 +189,8 @@ class _Watch:
 
     no_jit = True
 
-    def __init__(self, monitor: Monitor, intercept: float):
-        self.monitor, self.intercept = monitor, intercept
+    def __init__(self, monitor: Monitor, intercept: float, raised: float):
+        self.monitor, self.intercept, self.raised = monitor, intercept, raised
         self.calls = 0
         self.error: Exception | None = None
 
@@ -195,7 +206,7 @@ class _Watch:
         if index < 0:  # the training set
             return 0.0, 1.0
         try:
-            self.monitor.record(index, np.asarray(approxes[0], dtype=np.float64) + self.intercept)
+            self.monitor.record(index, np.asarray(approxes[0], dtype=np.float64) / self.raised + self.intercept)
         except Exception as error:
             self.error = self.error or error
             return 0.0, 1.0
@@ -206,7 +217,7 @@ class _Watch:
 
 
 class _StopWhenAsked:
-    """CatBoost callback: one end of round for the monitor, and the end of training after a swallowed error."""
+    """CatBoost callback: one end of round for the monitor, and the end of training after an error."""
 
     def __init__(self, monitor: Monitor, watch: _Watch, objective: NativeObjective | None):
         self.monitor, self.watch, self.objective = monitor, watch, objective

@@ -68,8 +68,13 @@ class XGBoost(Engine):
         monitor, loss = task.monitor, task.loss
         intercept = float(loss.intercept_[0])
         objective = None if task.native else task.objective()
-        magnitude = objective.raise_gradients(task.rows) if objective else 1.0
-        params = self._parameters(task, magnitude)
+        params = self._parameters(task)
+        if objective:
+            # Gradient, Hessian and what is measured in them are multiplied alike: leaf values stay what they are.
+            raised = 1.0 / objective.typical_gain(task.rows)
+            objective.constants["scale"] *= raised
+            for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
+                params[name] = params.get(name, 0.0) * raised
         data = self._matrix(task, task.rows, params)
         sets = [self._matrix(task, rows, params, reference=data) for rows in monitor.sets]
         decoded = task.native is not None and task.native.name in _DECODED
@@ -92,7 +97,7 @@ class XGBoost(Engine):
             booster.set_param({"base_score": [intercept]})
         return booster
 
-    def _parameters(self, task: Task, magnitude: float) -> dict[str, Any]:
+    def _parameters(self, task: Task) -> dict[str, Any]:
         p = task.parameters
         mapped = {
             "tree_method": "hist",
@@ -119,8 +124,6 @@ class XGBoost(Engine):
                 "base_score": float(start[0]),
                 "disable_default_eval_metric": 1,
             }
-        for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
-            params[name] = params.get(name, 0.0) * magnitude  # all four are in units of gradient, Hessian or gain
         return {**params, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
 
     def _matrix(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:

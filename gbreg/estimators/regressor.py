@@ -20,7 +20,7 @@ from gbreg.estimators.columns import Columns
 from gbreg.estimators.progress import progress
 from gbreg.losses import NativeForm, PointwiseLoss, get_loss
 from gbreg.losses.base import Floats, Loss, check_sample_weight
-from gbreg.metrics import get_metric
+from gbreg.metrics import directed
 
 _HUGE = float(np.finfo(np.float32).max)
 
@@ -204,6 +204,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         engine = get_engine(self.engine)
         engine.package()
         loss: PointwiseLoss = clone(get_loss(self.loss))
+        metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
         self._columns = Columns.of(X)
         validate_data(self, X, skip_check_array=True, reset=True)
         rows = self._rows(X, y, sample_weight)
@@ -218,15 +219,14 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.evals_result_: dict[str, dict[str, list[float]]] = {}
         self.best_iteration_ = 0
         if loss.constant_ is None:
-            self._train(rows, sets, form, callbacks or ())
+            with self._progress() as on_round:
+                monitor = Monitor(loss, sets, metrics, self.early_stopping_rounds, on_round)
+                self._train(rows, monitor, form, callbacks or ())
         return self
 
-    def _train(self, rows: Rows, sets: list[Rows], form: NativeForm | None, callbacks: Sequence[Any]) -> None:
-        metrics = [] if self.eval_metric in ("loss", self.loss_.name) else [get_metric(self.eval_metric)]
-        with self._progress() as on_round:
-            monitor = Monitor(self.loss_, sets, metrics, self.early_stopping_rounds, on_round)
-            task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
-            self.booster_ = get_engine(self.engine).train(task)
+    def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
+        task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
+        self.booster_ = get_engine(self.engine).train(task)
         self.evals_result_ = monitor.history
         self.best_iteration_ = monitor.keep or monitor.rounds or self.n_estimators
         self.loss_.fit_decoder(
@@ -278,11 +278,20 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return _take(rows, inside), [_take(rows, outside)]
 
     def _native_form(self, loss: PointwiseLoss) -> NativeForm | None:
-        form = loss.native_form() if self.native is not False and loss.constant_ is None else None
-        available = form is not None and get_engine(self.engine).native_parameters(form) is not None
-        if self.native is True and not available and loss.constant_ is None:
-            raise ValueError(f"native=True: {self.engine} has no built-in form of {loss!r}: use native='auto'")
-        return form if available and self.hessian == "safe" else None
+        if self.native is False or loss.constant_ is not None:
+            return None
+        form = loss.native_form()
+        if form is None or get_engine(self.engine).native_parameters(form) is None:
+            if self.native is True:
+                raise ValueError(f"native=True: {self.engine} has no built-in form of {loss!r}: use native='auto'")
+            return None
+        if self.hessian != "safe":
+            if self.native is True:
+                raise ValueError(
+                    f"native=True trains with {self.engine}'s own curvature: hessian={self.hessian!r} needs native=False"
+                )
+            return None
+        return form
 
     def _tree_parameters(self) -> TreeParameters:
         seed = self.random_state

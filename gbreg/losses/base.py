@@ -523,6 +523,8 @@ class PointwiseLoss(Loss):
         y, raw = _rows(y, raw_prediction)
         weight = check_sample_weight(sample_weight, y.size)
         out = np.empty_like(y), np.empty_like(y)
+        if hessian == "safe":
+            fitted(self)  # its bounds are in units of the labels
         step = self.step_bounds() if hessian == "safe" else kernels.FREE
         kernels.gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, hessian=hessian, step=step)
         return out

@@ -65,6 +65,7 @@ class Gamma(MeanLikelihood):
     """
 
     y_domain = POSITIVE
+    way_out = "use 'tweedie' or 'poisson', which admit labels of 0"
 
     @staticmethod
     def row_value(y: float, eta: float) -> float:

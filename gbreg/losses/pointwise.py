@@ -264,7 +264,7 @@ class Huberpp(PointwiseLoss):
     functional = "between the median and the harmonic mean"
     parameter_domains = {"delta": POSITIVE, "C": POSITIVE}
     search_space = {"delta": LogUniform(0.05, 20.0)}
-    way_out = "drop them, or set label_floor="
+    way_out = "set label_floor=, the label below which relative errors stop growing"
 
     def __init__(
         self,
@@ -357,7 +357,7 @@ class AM(PointwiseLoss):
         "ub": LogUniform(2.0, 200.0),
         "gradient_on": Choice(("mu", "raw")),
     }
-    way_out = "drop them, or set label_floor="
+    way_out = "set label_floor=, the label below which relative errors stop growing"
 
     def __init__(
         self,
@@ -530,7 +530,7 @@ class TransformedSquaredError(PointwiseLoss):
     def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
         used = sample_weight > 0
         residuals, group = np.unique(self.to_raw(y[used]) - raw_prediction[used], return_inverse=True)
-        weight = np.bincount(group, weights=sample_weight[used])
+        weight = np.bincount(group, weights=sample_weight[used]).astype(np.float64)
         if residuals.size > MOST_RESIDUALS:
             levels = (np.arange(MOST_RESIDUALS) + 0.5) / MOST_RESIDUALS
             residuals = np.quantile(residuals, levels, weights=weight, method="inverted_cdf")
