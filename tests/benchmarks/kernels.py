@@ -36,7 +36,7 @@ def against_copy(plan: Plan) -> list[Table]:
         "Kernel against memory copy",
         "Gradient and Hessian of all rows as the engine asks for them (labels, weights and outputs float32; raw scores "
         "float64 for LightGBM, float32 for XGBoost) over np.copyto moving, reads and writes together, the same number of "
-        f"bytes. Like with like is one thread over one thread, and is held against the goal. `all cores` (LightGBM) is {threads} "
+        f"bytes. Like with like is one thread over one thread, held against the goal. `all cores` (LightGBM) is {threads} "
         "threads over the same one-threaded copy. Medians of interleaved repetitions (min to max).",
         ("loss", "link", "engine", "rows", "ns a row", "1 thread / copy", "all cores / copy", "goal", "met"),
     )
