@@ -26,7 +26,6 @@ from llvmlite import ir
 from numba import float32, float64, guvectorize, int64, njit
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
-from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
 from gbreg.links import Link
@@ -35,9 +34,10 @@ Array = NDArray[Any]
 Function = Callable[..., Any]
 
 # "contract" only (fused multiply-add): nnan and ninf would delete the finiteness checks, reassoc the compensated sums.
-LOOP: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-# A call left inside the loop keeps LLVM from vectorising it.
-SCALAR: dict[str, Any] = {**LOOP, "forceinline": True}
+LOOP: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "no_cfunc_wrapper": True}
+# A call left inside the loop keeps LLVM from vectorising it. Only loops are called from Python: wrappers would double
+# the time that these take to compile.
+SCALAR: dict[str, Any] = {**LOOP, "forceinline": True, "no_cpython_wrapper": True}
 
 # Below this many rows a parallel region costs more than it saves.
 PARALLEL_ROWS = 8192
@@ -223,18 +223,13 @@ class PointwiseSpec:
     rescaled: bool
 
 
+@cache
 def _take(n: int) -> Any:
-    """A compiled (array, start) -> tuple of n floats."""
+    """A compiled (array, start) -> tuple of n floats; written out, because slicing takes longest to compile."""
 
-    @njit(**SCALAR)
-    def take(parameters: Array, start: int) -> Any:  # pragma: no cover - compiled
-        return to_fixed_tuple(parameters[start : start + n], n)
-
-    @njit(**SCALAR)
-    def nothing(parameters: Array, start: int) -> Any:  # pragma: no cover - compiled
-        return ()
-
-    return take if n else nothing
+    scope: dict[str, Any] = {}
+    exec(f"def take(array, start): return ({''.join(f'array[start + {i}], ' for i in range(n))})", scope)
+    return njit(**SCALAR)(scope["take"])
 
 
 @njit(**SCALAR)
@@ -358,27 +353,25 @@ def _curvature(spec: PointwiseSpec, hessian: str, p: _Pieces, derivatives: Any) 
         return safe
 
     @njit(**SCALAR)
-    def slope(y, raw, own, of_link):  # type: ignore[no-untyped-def] # pragma: no cover
-        t, t1, _ = coordinate(raw, of_link)
-        d1, _ = derivatives(anchor(y, of_link), t, *own)
-        return d1 * t1
-
-    @njit(**SCALAR)
     def mean_curvature(y, raw, g, own, of_link, way):  # type: ignore[no-untyped-def] # pragma: no cover
-        up = slope(y, raw + way, own, of_link) - g
-        down = g - slope(y, raw - way, own, of_link)
-        return max(up, down) / way
+        """The change of the gradient between raw and raw + way, over way (which may be negative)."""
+        t, t1, _ = coordinate(raw + way, of_link)
+        d1, _ = derivatives(anchor(y, of_link), t, *own)
+        return (d1 * t1 - g) / way
 
     @njit(**SCALAR)
     def safe_ahead(y, raw, t, t1, t2, d1, d2, g, own, of_link, step):  # type: ignore[no-untyped-def] # pragma: no cover
         _, ahead, rate, _, _ = step
         h = safe(y, raw, t, t1, t2, d1, d2, g, own, of_link, step)
         # A step can lead just beyond the bend of the link, just beyond the label, or as far as any row may ask.
-        bent = min(ahead, 2.0 * abs(raw) + bend)
-        crossed = min(ahead, 2.0 * abs(raw - target(y, own, of_link)))
+        least = 1e-6 * ahead
+        bent = math.copysign(min(ahead, max(2.0 * abs(raw) + bend, least)), -raw)
+        distance = target(y, own, of_link) - raw
+        crossed = math.copysign(min(ahead, max(2.0 * abs(distance), least)), distance)
         most = mean_curvature(y, raw, g, own, of_link, ahead)
-        most = max(most, mean_curvature(y, raw, g, own, of_link, bent) if bent > 0.0 else 0.0)
-        most = max(most, mean_curvature(y, raw, g, own, of_link, crossed) if crossed > 0.0 else 0.0)
+        most = max(most, mean_curvature(y, raw, g, own, of_link, -ahead))
+        most = max(most, mean_curvature(y, raw, g, own, of_link, bent))
+        most = max(most, mean_curvature(y, raw, g, own, of_link, crossed))
         return max(h, 2.0 * rate * most) if ahead > 0.0 else h
 
     return safe_ahead
@@ -394,8 +387,8 @@ def _gradient_loop(spec: PointwiseSpec, hessian: str) -> Any:
 
     def loop(y, raw, weight, parameters, edges, factors, constants, gradient, hess):  # type: ignore[no-untyped-def] # pragma: no cover
         own, of_link = take(parameters, 0), take_link(parameters, k)
-        offset, scale, floor, ceiling = to_fixed_tuple(constants[:4], 4)
-        step = to_fixed_tuple(constants[4:], 5)
+        offset, scale, floor, ceiling = constants[0], constants[1], constants[2], constants[3]
+        step = (constants[4], constants[5], constants[6], constants[7], constants[8])
         bad = 0
         for i in range(y.shape[0]):
             f = raw[i] + offset

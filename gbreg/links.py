@@ -180,7 +180,8 @@ def _softplus(raw: float) -> float:
 
 
 def _expit(raw: float) -> float:
-    return 1.0 / (1.0 + exp(-raw))
+    e = exp(-abs(raw))  # the one that _softplus needs: computed once where both are
+    return (1.0 if raw > 0 else e) / (1.0 + e)
 
 
 class Softplus(Link):
@@ -270,6 +271,11 @@ class Log1p(Link):
         return log_step_limit(learning_rate), 0.0
 
 
+def _growth(raw: float, p: float) -> float:
+    """``|raw| ** (1/p - 1)``."""
+    return exp((1.0 / p - 1.0) * log(abs(raw))) if p < 1.0 else 1.0
+
+
 @dataclass(frozen=True)
 class Power(Link):
     """``raw = sign(mu) * |mu| ** p``: a milder compression than the log, defined at zero and below.
@@ -297,17 +303,16 @@ class Power(Link):
 
     @staticmethod
     def inverse(raw: float, p: float) -> float:
-        return math.copysign(exp(log(abs(raw)) / p), raw)
+        return raw * _growth(raw, p)
 
     @staticmethod
     def inverse_derivative(raw: float, p: float) -> float:
-        return exp((1.0 / p - 1.0) * log(abs(raw))) / p if p < 1.0 else 1.0
+        return _growth(raw, p) / p
 
     @staticmethod
     def inverse_derivative2(raw: float, p: float) -> float:
         k = 1.0 / p
-        curved = math.copysign(exp((k - 2.0) * log(abs(raw))) * k * (k - 1.0), raw)
-        return curved if p < 1.0 and raw != 0.0 else 0.0
+        return k * (k - 1.0) * (_growth(raw, p) / raw) if raw != 0.0 else 0.0
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         return size, learning_rate * size

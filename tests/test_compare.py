@@ -98,6 +98,8 @@ def test_losses_whose_domain_excludes_the_labels_are_listed_with_the_reason(boar
 
 def test_a_fit_that_fails_is_listed_and_the_others_go_on(data):
     class Diverging(SquaredError):
+        decodes_with_residuals = True
+
         def fit_decoder(self, y, raw_prediction, sample_weight):
             raise FloatingPointError("made to\nfail")
 

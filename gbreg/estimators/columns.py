@@ -65,8 +65,13 @@ class Columns:
         return Features(values, tuple(self.categories), self.names)
 
     def _codes(self, column: Any, j: int) -> Any:
+        seen = column.drop_nulls().cast(nw.String).unique().to_list()
         codes = {category: float(code) for code, category in enumerate(self.categories[j])}
-        return [codes.get(value, np.nan) for value in column.cast(nw.String).to_list()]
+        return (
+            column.cast(nw.String)
+            .replace_strict([*seen, None], [codes.get(value, np.nan) for value in seen] + [np.nan], return_dtype=nw.Float64)
+            .to_numpy()
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"names": self.names, "categories": {str(j): list(c) for j, c in self.categories.items()}}

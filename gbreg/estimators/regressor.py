@@ -229,11 +229,9 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.booster_ = get_engine(self.engine).train(task)
         self.evals_result_ = monitor.history
         self.best_iteration_ = monitor.keep or monitor.rounds or self.n_estimators
-        self.loss_.fit_decoder(
-            rows.y,
-            self._raw(rows.X),
-            np.ones(rows.y.size) if rows.weight is None else rows.weight,
-        )
+        if self.loss_.decodes_with_residuals:
+            weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
+            self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
 
     def _rows(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
         features = self._columns.matrix(X)

@@ -134,6 +134,7 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
     search_space: ClassVar[SearchSpace] = {}
     way_out: ClassVar[str] = "drop them, or use a loss whose domain holds them"
     n_outputs: int = 1
+    decodes_with_residuals: bool = False
 
     intercept_: Floats
     hessian_scale_: float
@@ -166,7 +167,7 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         return None
 
     def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
-        """Learn what decoding needs from training labels and scores (nothing, for most losses)."""
+        """Learn what decoding needs from training labels and scores, for losses that set `decodes_with_residuals`."""
 
     @property
     def scale_equivariant(self) -> bool:

@@ -515,6 +515,10 @@ class TransformedSquaredError(PointwiseLoss):
         return raw - target, 1.0
 
     @property
+    def decodes_with_residuals(self) -> bool:  # type: ignore[override]
+        return self.smearing
+
+    @property
     def link(self) -> Link:  # type: ignore[override]
         return Power(self.power) if self.transform == "power" else get_link(self.transform)
 
