@@ -311,7 +311,7 @@ def _value_loop(spec: PointwiseSpec) -> Any:
     def loop(y, raw, parameters, edges, factors, offset, out):  # type: ignore[no-untyped-def] # pragma: no cover
         own, of_link = take(parameters, 0), take_link(parameters, k)
         for i in range(y.shape[0]):
-            label = float(y[i])
+            label = y[i] * 1.0  # float() would keep a float32, and compile every scalar function once more for it
             t, _, _ = coordinate(raw[i] + offset, of_link)
             out[i] = value(anchor(label, of_link), t, *own) * factor(label, edges, factors)
 
@@ -392,7 +392,7 @@ def _gradient_loop(spec: PointwiseSpec, hessian: str) -> Any:
         bad = 0
         for i in range(y.shape[0]):
             f = raw[i] + offset
-            label = float(y[i])
+            label = y[i] * 1.0
             t, t1, t2 = coordinate(f, of_link)
             d1, d2 = derivatives(anchor(label, of_link), t, *own)
             g = d1 * t1

@@ -58,9 +58,13 @@ class Columns:
                 X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X"
             )
             return Features(values, tuple(self.categories), self.names)
-        values = np.empty((len(frame), len(frame.columns)), dtype=np.float64)
-        for j, name in enumerate(frame.columns):
-            values[:, j] = self._codes(frame[name], j) if j in self.categories else _numbers(frame[name])
+        whole = frame.to_numpy() if set(frame.schema.values()) == {nw.Float64} else None
+        if whole is not None and whole.dtype == np.float64:  # objects, where pandas holds its own missing value
+            values = whole
+        else:
+            values = np.empty((len(frame), len(frame.columns)), dtype=np.float64)
+            for j, name in enumerate(frame.columns):
+                values[:, j] = self._codes(frame[name], j) if j in self.categories else _numbers(frame[name])
         values = check_array(values, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
         return Features(values, tuple(self.categories), self.names)
 
