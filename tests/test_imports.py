@@ -74,7 +74,7 @@ def test_imports_run_one_way(path):
 def test_who_knows_numba_and_the_boosters(path):
     packages = {name.split(".")[0] for name in imported(path, inside_functions=True)}
     if top(path) != "kernels":
-        assert not packages & {"numba", "llvmlite"}, f"{path} imports numba: only kernels.py may"
+        assert not packages & {"numba", "llvmlite"}, f"{path} imports numba: only kernels may"
     if top(path) != "engines":
         assert not packages & BOOSTERS, f"{path} imports a booster: only engines may"
 
