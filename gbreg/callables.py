@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from gbreg.engines import catboost, get_engine, lightgbm, thread_count, xgboost
-from gbreg.engines.base import MetricLike, Objective, Singles
+from gbreg.engines.base import MetricLike, Objective, Singles, check_shapes
 from gbreg.losses.base import Loss, PointwiseLoss, check_sample_weight, fitted
 from gbreg.metrics import directed
 
@@ -39,11 +39,7 @@ class CatBoostObjective(catboost.NativeObjective):
 
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
         y, raw = np.asarray(targets), np.asarray(approxes)
-        if y.ndim != 1 or raw.shape != y.shape:
-            raise ValueError(
-                f"{type(self.objective.loss).__name__} has one output: labels of shape (n,) and raw scores of the same "
-                f"shape, got {y.shape} and {raw.shape}"
-            )
+        check_shapes(self.objective.loss, y, raw)
         if weights is not None and np.shape(weights) != y.shape:
             check_sample_weight(weights, y.size)
         if not raw.any():

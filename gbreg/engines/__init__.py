@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, TreeParameters, thread_count
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, TreeParameters, scores_shape, thread_count
 from gbreg.engines.catboost import CatBoost
 from gbreg.engines.lightgbm import LightGBM
 from gbreg.engines.xgboost import XGBoost
@@ -31,5 +31,6 @@ __all__ = [
     "Task",
     "TreeParameters",
     "get_engine",
+    "scores_shape",
     "thread_count",
 ]

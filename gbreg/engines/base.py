@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from gbreg import kernels
 from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted
+from gbreg.losses.vector import VectorLoss
 
 Singles = NDArray[np.float32]
+TrainableLoss = PointwiseLoss | VectorLoss
 
 # hessian="exact" is floored here (on Hessians scaled to mean 1), or negative ones would leave one-leaf trees.
 EXACT_FLOOR = 1e-6
@@ -91,26 +93,29 @@ class Objective:
 
     Parameters
     ----------
-    loss : fitted PointwiseLoss
+    loss : fitted PointwiseLoss or VectorLoss
     hessian : {"safe", "exact", "expected"}
     learning_rate : float
         Above 0.3 the safe curvature asks for shorter steps.
     n_threads : int
     """
 
-    def __init__(self, loss: PointwiseLoss, hessian: str = "safe", learning_rate: float = 0.1, n_threads: int = 1):
+    def __init__(self, loss: TrainableLoss, hessian: str = "safe", learning_rate: float = 0.1, n_threads: int = 1):
         fitted(loss)
         self.loss = loss
         self.hessian = hessian
         self.n_threads = n_threads
         self.spec = loss.spec()
         self.arguments = loss.arguments()
-        self.constants: dict[str, Any] = {
-            "offset": float(loss.intercept_[0]),
-            "scale": 1.0 / loss.hessian_scale_,
-            "step": loss.step_bounds(learning_rate),
-            "floor": EXACT_FLOOR if hessian == "exact" else -math.inf,
-        }
+        self.constants: dict[str, Any] = {"scale": 1.0 / loss.hessian_scale_}
+        if isinstance(loss, VectorLoss):
+            loss.check_hessian(hessian)
+            self.constants["offset"] = loss.intercept_
+        else:
+            self.constants["offset"] = float(loss.intercept_[0])
+            self.constants["hessian"] = hessian
+            self.constants["step"] = loss.step_bounds(learning_rate)
+            self.constants["floor"] = EXACT_FLOOR if hessian == "exact" else -math.inf
         self.round = 0
         self.row_name = "row"
         self._buffers: tuple[Singles, Singles] = (np.empty(0, np.float32), np.empty(0, np.float32))
@@ -132,15 +137,12 @@ class Objective:
         return np.ascontiguousarray(sample_weight, dtype=np.float32)
 
     def gradient_hessian(self, y: Any, raw: Any, sample_weight: Any = None) -> tuple[Singles, Singles]:
-        """Both of shape (n_samples,), in buffers that the next call overwrites; `FloatingPointError` if not finite."""
-        y, raw = np.ascontiguousarray(y), np.ascontiguousarray(raw)
-        if y.ndim != 1 or raw.shape != y.shape:
-            raise ValueError(
-                f"{type(self.loss).__name__} has one output: labels of shape (n,) and raw scores of the same shape, "
-                f"got {y.shape} and {raw.shape}"
-            )
-        if self._buffers[0].size != y.size:
-            self._buffers = np.empty(y.size, np.float32), np.empty(y.size, np.float32)
+        """Both shaped like `raw`, in buffers that the next call overwrites; `FloatingPointError` if not finite."""
+        y = np.ascontiguousarray(y)
+        raw = np.ascontiguousarray(raw) if np.ndim(raw) == 1 else np.asarray(raw)
+        check_shapes(self.loss, y, raw)
+        if self._buffers[0].shape != raw.shape or self._buffers[0].strides[0] * raw.itemsize != raw.strides[0] * 4:
+            self._buffers = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
         self.fill(y, raw, self.weights(sample_weight, y.size), self._buffers, self.n_threads)
         self.round += 1
         return self._buffers
@@ -153,21 +155,24 @@ class Objective:
         """
         labels = as_single(rows.y, "labels")
         assert labels is not None
-        gradient, _ = self.gradient_hessian(labels, np.zeros_like(labels), rows.weight)
+        gradient, _ = self.gradient_hessian(labels, np.zeros(scores_shape(self.loss, labels.size)), rows.weight)
         self.round = 0
         mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
         return 4.0 ** math.floor(math.log2(mean_square) / 2) if mean_square > 0 else 1.0
 
     def fill(self, y: Any, raw: Any, weight: Any, out: tuple[Any, Any], n_threads: int) -> None:
         """One pass of the kernel into `out`."""
-        bad = kernels.gradient_hessian(
-            self.spec, self.arguments, y, raw, weight, out, hessian=self.hessian, n_threads=n_threads, **self.constants
-        )
+        run: Any = kernels.gradient_hessian
+        if isinstance(self.loss, VectorLoss):
+            run = kernels.row_gradient_hessian
+            raw, *both = (a if a.ndim == 2 else a[:, None] for a in (raw, *out))
+            out = both[0], both[1]
+        bad = run(self.spec, self.arguments, y, raw, weight, out, n_threads=n_threads, **self.constants)
         if bad:
-            row = int(np.flatnonzero(~(np.isfinite(out[0]) & np.isfinite(out[1])))[0])
+            row = int(np.argwhere(~(np.isfinite(out[0]) & np.isfinite(out[1])))[0, 0])
             raise FloatingPointError(
                 f"{self.loss!r}: gradient or Hessian of {bad:,} rows is not finite in round {self.round}, first at "
-                f"{self.row_name} {row} (y={y[row]:g}, raw score {raw[row] + self.constants['offset']:g}): "
+                f"{self.row_name} {row} (y={y[row]:g}, raw score {raw[row] + self.constants['offset']}): "
                 "lower learning_rate, or use another link or loss"
             )
 
@@ -211,7 +216,8 @@ class Monitor:
 
     def record(self, index: int, raw_prediction: Any) -> None:
         """Evaluate set `index` at these complete raw scores."""
-        rows, raw = self.sets[index], np.asarray(raw_prediction, dtype=np.float64)
+        rows = self.sets[index]
+        raw = np.asarray(raw_prediction, dtype=np.float64).reshape(scores_shape(self.loss, rows.y.size))
         history = self.history[f"validation_{index}"]
         each = self.loss.value(rows.y, raw)
         history.setdefault(self.loss.name, []).append(float(np.average(each, weights=rows.weight)))
@@ -249,7 +255,7 @@ class Task:
     """One training: rows, a loss fitted to their labels, parameters, and the monitor."""
 
     rows: Rows
-    loss: PointwiseLoss
+    loss: TrainableLoss
     parameters: TreeParameters
     monitor: Monitor
     native: NativeForm | None = None
@@ -258,6 +264,15 @@ class Task:
     def objective(self) -> Objective:
         p = self.parameters
         return Objective(self.loss, p.hessian, p.learning_rate, p.n_threads)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.loss.n_outputs
+
+    @property
+    def watched_intercept(self) -> Any:
+        """What a watcher adds to the engine's scores: nothing where a native objective starts from the intercept."""
+        return 0.0 if self.native else self.loss.intercept_ if self.n_outputs > 1 else float(self.loss.intercept_[0])
 
     def native_labels(self, y: Floats) -> Floats:
         return self.loss.to_raw(y) if self.native and self.native.labels == "raw" else y
@@ -323,6 +338,22 @@ class Engine(ABC):
                 "sample_weight="
             )
         return {**mapped, **extra}
+
+
+def scores_shape(loss: TrainableLoss, n: int) -> tuple[int, ...]:
+    """The shape of n rows' raw scores: (n,), or (n, n_outputs) for losses of several outputs."""
+    return (n, loss.n_outputs) if loss.n_outputs > 1 else (n,)
+
+
+def check_shapes(loss: TrainableLoss, y: Any, raw: Any) -> None:
+    """Raise `ValueError` unless y is (n,) and raw as `scores_shape` says."""
+    if y.ndim != 1 or raw.shape != scores_shape(loss, y.size):
+        outputs = "one output" if loss.n_outputs == 1 else f"{loss.n_outputs} outputs"
+        wanted = ", ".join(str(k) for k in scores_shape(loss, y.size))
+        raise ValueError(
+            f"{type(loss).__name__} has {outputs}: for {y.size:,} labels the raw scores must have shape ({wanted}), "
+            f"got {y.shape} and {raw.shape}"
+        )
 
 
 def normalised(gains: Any) -> Floats:

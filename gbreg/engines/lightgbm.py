@@ -76,7 +76,6 @@ class LightGBM(Engine):
 
     def train(self, task: Task) -> Any:
         lgb = self.package()
-        intercept = float(task.loss.intercept_[0])
         params = self._parameters(task)
         train_set = self._dataset(task, task.rows, params)
         monitor = task.monitor
@@ -90,11 +89,11 @@ class LightGBM(Engine):
             train_set,
             num_boost_round=task.parameters.n_estimators,
             valid_sets=sets,
-            feval=_Watch(monitor, sets, 0.0 if task.native else intercept, decoded) if sets else None,
+            feval=_Watch(monitor, sets, task.watched_intercept, decoded) if sets else None,
             callbacks=callbacks,
         )
         booster = self._finished(booster, monitor.keep)
-        add_to_first_tree(booster, intercept)
+        add_to_first_round(booster, task.loss.intercept_)
         return booster
 
     def _parameters(self, task: Task) -> dict[str, Any]:
@@ -122,7 +121,12 @@ class LightGBM(Engine):
         if task.native is None:
             if params.get("linear_tree"):
                 raise ValueError("linear_tree needs a loss that LightGBM has natively: its leaves cannot take an intercept")
-            return {**params, "metric": "None", "objective": NativeObjective(task.objective())}
+            return {
+                **params,
+                "metric": "None",
+                "objective": NativeObjective(task.objective()),
+                "num_class": task.n_outputs,
+            }
         return {**params, "metric": "None", **(self.native_parameters(task.native) or {})}
 
     def _dataset(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
@@ -133,7 +137,7 @@ class LightGBM(Engine):
             label, weight, start = rows.y, rows.weight, None
         else:
             label, weight = task.native_labels(rows.y), task.native_weights(rows.weight) if reference is None else None
-            start = np.full(rows.y.size, float(task.loss.intercept_[0]))
+            start = np.repeat(task.loss.intercept_, rows.y.size)  # class by class, as LightGBM wants it
         return lgb.Dataset(
             rows.X.values,
             label=as_single(label, "labels"),
@@ -163,17 +167,17 @@ class LightGBM(Engine):
         return self.package().Booster(model_str=data.decode())
 
 
-def add_to_first_tree(booster: Any, constant: float) -> None:
-    """Bake a constant into every leaf of tree 0: exact through saving, SHAP values and pickling."""
-    first = booster.dump_model(num_iteration=1)["tree_info"][0]
-    for leaf in range(max(1, first["num_leaves"])):
-        booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + constant)
+def add_to_first_round(booster: Any, constants: Floats) -> None:
+    """Bake a constant an output into every leaf of its first tree: exact through saving, SHAP values and pickling."""
+    for k, tree in enumerate(booster.dump_model(num_iteration=1)["tree_info"]):
+        for leaf in range(max(1, tree["num_leaves"])):
+            booster.set_leaf_output(k, leaf, booster.get_leaf_output(k, leaf) + float(constants[k]))
 
 
 class _Watch:
     """LightGBM's feval: hands the scores of every evaluation set to the monitor."""
 
-    def __init__(self, monitor: Monitor, sets: list[Any], intercept: float, decoded: bool):
+    def __init__(self, monitor: Monitor, sets: list[Any], intercept: Any, decoded: bool):
         self.monitor, self.sets, self.intercept, self.decoded = monitor, sets, intercept, decoded
 
     def __call__(self, preds: Any, data: Any) -> tuple[str, float, bool]:

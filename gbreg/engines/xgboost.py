@@ -66,7 +66,6 @@ class XGBoost(Engine):
     def train(self, task: Task) -> Any:
         xgb = self.package()
         monitor, loss = task.monitor, task.loss
-        intercept = float(loss.intercept_[0])
         objective = None if task.native else task.objective()
         params = self._parameters(task)
         if objective:
@@ -87,14 +86,14 @@ class XGBoost(Engine):
             num_boost_round=task.parameters.n_estimators,
             evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
             obj=NativeObjective(objective) if objective else None,
-            custom_metric=_Watch(monitor, sets, 0.0 if task.native else intercept, decoded) if sets else None,
+            custom_metric=_Watch(monitor, sets, task.watched_intercept, decoded) if sets else None,
             callbacks=callbacks,
             verbose_eval=False,
         )
         if monitor.keep:
             booster = booster[: monitor.keep]
         if objective:
-            booster.set_param({"base_score": [intercept]})
+            booster.set_param({"base_score": loss.intercept_.tolist()})
         return booster
 
     def _parameters(self, task: Task) -> dict[str, Any]:
@@ -124,7 +123,8 @@ class XGBoost(Engine):
                 "base_score": float(start[0]),
                 "disable_default_eval_metric": 1,
             }
-        return {**params, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
+        outputs = {"num_target": task.n_outputs} if task.n_outputs > 1 else {}
+        return {**params, **outputs, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
 
     def _matrix(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
         xgb = self.package()
@@ -152,7 +152,8 @@ class XGBoost(Engine):
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
         booster.set_param({"nthread": n_threads})
         margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
-        return np.asarray(margin, dtype=np.float64).reshape(X.n_rows)
+        margin = np.asarray(margin, dtype=np.float64)
+        return margin.reshape(X.n_rows, -1) if margin.size > X.n_rows else margin.reshape(X.n_rows)
 
     def feature_importances(self, booster: Any) -> Floats:
         scores = booster.get_score(importance_type="total_gain")
@@ -169,7 +170,7 @@ class XGBoost(Engine):
 class _Watch:
     """XGBoost's custom_metric: hands the scores of every evaluation set to the monitor."""
 
-    def __init__(self, monitor: Monitor, sets: list[Any], intercept: float, decoded: bool):
+    def __init__(self, monitor: Monitor, sets: list[Any], intercept: Any, decoded: bool):
         self.monitor, self.sets, self.intercept, self.decoded = monitor, sets, intercept, decoded
 
     def __call__(self, preds: Any, data: Any) -> tuple[str, float]:

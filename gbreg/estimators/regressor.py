@@ -15,10 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, thread_count
+from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, scores_shape, thread_count
+from gbreg.engines.base import TrainableLoss
 from gbreg.estimators.columns import Columns
 from gbreg.estimators.progress import progress
-from gbreg.losses import NativeForm, PointwiseLoss, get_loss
+from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Floats, Loss, check_sample_weight
 from gbreg.metrics import directed
 
@@ -118,7 +119,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         "verbose": ["verbose"],
     }
 
-    loss_: PointwiseLoss
+    loss_: TrainableLoss
 
     def __init__(
         self,
@@ -203,7 +204,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self._validate_params()
         engine = get_engine(self.engine)
         engine.package()
-        loss: PointwiseLoss = clone(get_loss(self.loss))
+        loss: TrainableLoss = clone(get_loss(self.loss))
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
         self._columns = Columns.of(X)
         validate_data(self, X, skip_check_array=True, reset=True)
@@ -275,7 +276,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         inside, outside = np.sort(order[held:]), np.sort(order[:held])
         return _take(rows, inside), [_take(rows, outside)]
 
-    def _native_form(self, loss: PointwiseLoss) -> NativeForm | None:
+    def _native_form(self, loss: TrainableLoss) -> NativeForm | None:
         if self.native is False or loss.constant_ is not None:
             return None
         form = loss.native_form()
@@ -320,19 +321,23 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self._columns.matrix(X)
 
     def _raw(self, features: Features) -> Floats:
+        shape = scores_shape(self.loss_, features.n_rows)
         if self.booster_ is None:
-            return np.full(features.n_rows, self.loss_.intercept_[0])
-        return get_engine(self.engine).predict_raw(self.booster_, features, thread_count(self.n_jobs))
+            return np.resize(self.loss_.intercept_, shape)
+        return get_engine(self.engine).predict_raw(self.booster_, features, thread_count(self.n_jobs)).reshape(shape)
 
     def predict_raw(self, X: Any) -> Floats:
-        """Complete raw scores of shape (n_samples,): the booster's own, intercept included."""
+        """Complete raw scores: the booster's own, intercept included.
+
+        Shape (n_samples,), or (n_samples, n_outputs) for losses of several outputs.
+        """
         return self._raw(self._features(X))
 
     def predict(self, X: Any) -> Floats:
         """Predictions of shape (n_samples,), in the unit of the target."""
         raw = self.predict_raw(X)
         if self.loss_.constant_ is not None:
-            return np.full(raw.size, self.loss_.constant_)
+            return np.full(raw.shape[0], self.loss_.constant_)
         return self.loss_.predict(raw)
 
     @property

@@ -9,6 +9,7 @@ from gbreg.kernels.pointwise import (
     gradient_hessian,
     value,
 )
+from gbreg.kernels.rows import RowArguments, RowSpec, row_gradient_hessian, row_value
 from gbreg.kernels.scalar import compilations, compile_scalar, exp, expm1, log, log1p, map_scalar, threads_available
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "PARALLEL_ROWS",
     "Arguments",
     "PointwiseSpec",
+    "RowArguments",
+    "RowSpec",
     "StepBounds",
     "compilations",
     "compile_scalar",
@@ -25,6 +28,8 @@ __all__ = [
     "log",
     "log1p",
     "map_scalar",
+    "row_gradient_hessian",
+    "row_value",
     "threads_available",
     "value",
 ]

@@ -160,6 +160,16 @@ def _translate(value: Any) -> Any:
         return value
 
 
+def _with_fast_calls(function: Function) -> Function:
+    """The function with what it calls replaced: elementary functions by the fast ones, plain functions by compiled ones."""
+    code = function.__code__
+    names = set(code.co_names)
+    scope = {name: _translate(value) for name, value in function.__globals__.items() if name in names}
+    scope["__builtins__"] = function.__globals__.get("__builtins__", __builtins__)
+    cells = tuple(pytypes.CellType(_translate(cell.cell_contents)) for cell in function.__closure__ or ())
+    return pytypes.FunctionType(code, scope, function.__name__, function.__defaults__, cells)
+
+
 @lru_cache(maxsize=4096)
 def compile_scalar(function: Function) -> Any:
     """Compile a scalar Python function, and the plain functions it calls, with the fast elementary functions."""
@@ -167,12 +177,13 @@ def compile_scalar(function: Function) -> Any:
         return function
     if function in _FAST:
         return _FAST[function]
-    code = function.__code__
-    names = set(code.co_names)
-    scope = {name: _translate(value) for name, value in function.__globals__.items() if name in names}
-    scope["__builtins__"] = function.__globals__.get("__builtins__", __builtins__)
-    cells = tuple(pytypes.CellType(_translate(cell.cell_contents)) for cell in function.__closure__ or ())
-    return njit(**SCALAR)(pytypes.FunctionType(code, scope, function.__name__, function.__defaults__, cells))
+    return njit(**SCALAR)(_with_fast_calls(function))
+
+
+@lru_cache(maxsize=512)
+def compile_row(function: Function) -> Any:
+    """Compile a function of one row's arrays; its own sums may be reordered, or they would not be vectorised."""
+    return njit(**{**SCALAR, "fastmath": {"contract", "reassoc"}})(_with_fast_calls(function))
 
 
 @cache

@@ -1,0 +1,135 @@
+"""Losses of several outputs a row: what those of likelihood.py and buckets.py share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gbreg import kernels
+from gbreg.losses.base import Floats, Loss, check_sample_weight
+
+if TYPE_CHECKING:
+    from gbreg.distribution import Distribution
+
+
+class VectorLoss(Loss):
+    """A loss with `n_outputs` raw scores a row, given by functions of one row. Subclasses write as static methods:
+
+    ``row_value(y, raw, parameters, table, work)``
+        The loss; `raw` has shape (n_outputs,), `work` is scratch of `scratch` numbers.
+    ``row_derivatives(y, raw, parameters, table, gradient, hess, work)``
+        Fills the gradient and the safe curvature, both of shape (n_outputs,). The trees of all outputs move together:
+        the curvatures bound the joint step.
+
+    and the methods `best_raw` and `distribution`. The curvature is the one under which boosting descends; "exact" and
+    "expected" are not offered.
+    """
+
+    scratch: int = 0
+
+    if TYPE_CHECKING:  # subclasses spell them out
+        row_value: Any
+        row_derivatives: Any
+    else:
+
+        @staticmethod
+        @abstractmethod
+        def row_value(y, raw, parameters, table, work): ...
+
+        @staticmethod
+        @abstractmethod
+        def row_derivatives(y, raw, parameters, table, gradient, hess, work): ...
+
+    @abstractmethod
+    def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
+        """The constant raw scores, shape (n_outputs,), that minimise the weighted sum of the loss."""
+
+    @abstractmethod
+    def distribution(self, raw_prediction: ArrayLike) -> Distribution:
+        """What complete raw scores of shape (n_samples, n_outputs) say about each label."""
+
+    def kernel_parameters(self) -> Floats:
+        """The numbers that the row functions take as `parameters`."""
+        return np.empty(0)
+
+    def table(self) -> Floats:
+        """The fitted numbers that the row functions take as `table`, 2-D."""
+        return np.empty((0, 0))
+
+    def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
+        """Set what is learnt from the labels before the intercept is found."""
+
+    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn intercepts and scales from the labels, of shape (n_samples,); see `PointwiseLoss.fit`."""
+        self.check_parameters()
+        y = self.check_labels(y)
+        weight = check_sample_weight(sample_weight, y.size)
+        used = y[weight > 0]
+        self.constant_ = float(used[0]) if (used == used[0]).all() else None
+        self.learn_scales(y, weight)
+        self.intercept_ = np.asarray(self.best_raw(y, weight), dtype=np.float64)
+        self.hessian_scale_ = 1.0
+        if self.constant_ is None:
+            _, hess = self.gradient_hessian(y, np.tile(self.intercept_, (y.size, 1)), weight)
+            self.hessian_scale_ = float(hess.sum()) / (int((weight > 0).sum()) * self.n_outputs)
+        return self
+
+    def spec(self) -> kernels.RowSpec:
+        return kernels.RowSpec(self.row_value, self.row_derivatives)
+
+    def arguments(self) -> kernels.RowArguments:
+        return kernels.RowArguments(self.kernel_parameters(), np.ascontiguousarray(self.table()), self.scratch)
+
+    def value(self, y: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Floats:
+        """The loss of every row, times its weight.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+        raw_prediction : array-like of shape (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        y, raw = self._rows(y, raw_prediction)
+        out = kernels.row_value(self.spec(), self.arguments(), y, raw)
+        return out if sample_weight is None else out * check_sample_weight(sample_weight, y.size)
+
+    def gradient_hessian(
+        self,
+        y: ArrayLike,
+        raw_prediction: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        hessian: str = "safe",
+    ) -> tuple[Floats, Floats]:
+        """Gradient and safe curvature, both of shape (n_samples, n_outputs), not divided by `hessian_scale_`."""
+        self.check_hessian(hessian)
+        y, raw = self._rows(y, raw_prediction)
+        weight = check_sample_weight(sample_weight, y.size)
+        out = np.empty_like(raw), np.empty_like(raw)
+        kernels.row_gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, offset=np.zeros(self.n_outputs))
+        return out
+
+    def check_hessian(self, hessian: str) -> None:
+        if hessian != "safe":
+            raise ValueError(f"{type(self).__name__} has several outputs: hessian={hessian!r} must be 'safe'")
+
+    def predict(self, raw_prediction: ArrayLike) -> Floats:
+        """The mean of each row's `distribution`, shape (n_samples,), in the unit of the target."""
+        return self.distribution(raw_prediction).mean()
+
+    def _rows(self, y: ArrayLike, raw_prediction: ArrayLike) -> tuple[Floats, Floats]:
+        y = np.ascontiguousarray(y, dtype=np.float64)
+        raw = np.ascontiguousarray(raw_prediction, dtype=np.float64)
+        raw = raw[:, None] if raw.ndim == 1 and self.n_outputs == 1 else raw
+        if y.ndim != 1 or raw.shape != (y.size, self.n_outputs):
+            raise ValueError(
+                f"{type(self).__name__} takes y of shape (n_samples,) and raw_prediction of shape (n_samples, "
+                f"{self.n_outputs}), got {y.shape} and {raw.shape}"
+            )
+        return y, raw
