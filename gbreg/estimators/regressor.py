@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,9 +19,14 @@ from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_eng
 from gbreg.engines.base import TrainableLoss
 from gbreg.estimators.columns import Columns
 from gbreg.estimators.progress import progress
+from gbreg.estimators.readout import Functional, read
 from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Floats, Loss, check_sample_weight
+from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
+
+if TYPE_CHECKING:
+    from gbreg.distribution import Distribution
 
 _HUGE = float(np.finfo(np.float32).max)
 
@@ -236,25 +241,15 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
         features = self._columns.matrix(X)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        labels = _labels(y)
+        labels = as_labels(self, y)
         if labels.size != features.n_rows:
             raise ValueError(f"X has {features.n_rows:,} rows and y has {labels.size:,}: they must have the same number")
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         return Rows(features, labels, weight)
 
     def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, loss: Loss) -> list[Rows]:
-        if eval_set is None:
-            return []
-        pairs = eval_set if isinstance(eval_set, list) else [eval_set]
-        weights = eval_sample_weight if isinstance(eval_sample_weight, list) else [eval_sample_weight] * len(pairs)
-        if len(weights) != len(pairs):
-            raise ValueError(f"eval_sample_weight lists {len(weights)} arrays for {len(pairs)} evaluation sets")
         sets = []
-        for i, (pair, weight) in enumerate(zip(pairs, weights, strict=True)):
-            if not (isinstance(pair, tuple | list) and len(pair) == 2):
-                raise ValueError(f"eval_set[{i}] must be a pair (X, y), got {type(pair).__name__}")
+        for i, (pair, weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
             validate_data(self, pair[0], skip_check_array=True, reset=False)
             try:
                 rows = self._rows(pair[0], pair[1], weight)
@@ -333,12 +328,36 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         return self._raw(self._features(X))
 
-    def predict(self, X: Any) -> Floats:
-        """Predictions of shape (n_samples,), in the unit of the target."""
+    def predict(self, X: Any, functional: Functional = None) -> Floats:
+        """Predictions of shape (n_samples,), in the unit of the target.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        functional : {"mean", "median", "mode", "log_mean"}, float or None
+            What to read from the predicted distribution, for losses that have one; a float in (0, 1) is a quantile.
+            None gives the loss's own functional.
+        """
+        if functional is not None:
+            return read(self.predict_distribution(X), functional)
         raw = self.predict_raw(X)
         if self.loss_.constant_ is not None:
             return np.full(raw.shape[0], self.loss_.constant_)
         return self.loss_.predict(raw)
+
+    def predict_distribution(self, X: Any) -> Distribution:
+        """The distribution of every row's label, for losses that have one (`TypeError` for others)."""
+        raw = self.predict_raw(X)
+        if not isinstance(self.loss_, VectorLoss):
+            raise TypeError(
+                f"loss {self.loss_!r} predicts its functional ({self.loss_.functional}) and no distribution: use a "
+                "distributional loss, such as 'log_normal' or 'ziln'"
+            )
+        return self.loss_.distribution(raw)
+
+    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
+        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
+        return self.predict_distribution(X).quantile(q)
 
     @property
     def feature_importances_(self) -> Floats:
@@ -365,7 +384,24 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _labels(y: ArrayLike) -> Floats:
+def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:
+    """``eval_set`` as a list of ((X, y), weight); `ValueError` where it is neither a pair nor a list of pairs."""
+    if eval_set is None:
+        return []
+    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
+    weights = eval_sample_weight if isinstance(eval_sample_weight, list) else [eval_sample_weight] * len(pairs)
+    if len(weights) != len(pairs):
+        raise ValueError(f"eval_sample_weight lists {len(weights)} arrays for {len(pairs)} evaluation sets")
+    for i, pair in enumerate(pairs):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise ValueError(f"eval_set[{i}] must be a pair (X, y), got {type(pair).__name__}")
+    return list(zip(pairs, weights, strict=True))
+
+
+def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
+    """Labels as float64 of shape (n_samples,); `ValueError` for what is missing, NaN, infinite or no number."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     given = column_or_1d(y, warn=True)
     try:
         labels: Floats = given.astype(np.float64)

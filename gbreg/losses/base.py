@@ -103,6 +103,17 @@ def _require(holds: NDArray[np.bool_], name: str, wanted: str, way_out: str) -> 
         )
 
 
+def check_inside(y: Floats, domain: Interval, who: str, way_out: str) -> None:
+    """Raise `ValueError` for labels outside the domain, with their count, the first of them and the way out."""
+    inside = domain.contains(y)
+    if not inside.all():
+        wrong = np.flatnonzero(~inside)
+        raise ValueError(
+            f"{who} needs y in {domain}; {wrong.size:,} of {y.size:,} labels are not "
+            f"(first at row {wrong[0]}: {y[wrong[0]]:g}): {way_out}"
+        )
+
+
 class Loss(BaseEstimator, ABC):  # type: ignore[misc]
     """A formula over (y, raw score) with parameters, a domain, an intercept and a decoding; learns from labels only.
 
@@ -188,13 +199,7 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         if y.ndim != 1 or y.size == 0:
             raise ValueError(f"{who}: y must be one-dimensional and not empty, got shape {y.shape}")
         _require(np.isfinite(y), f"{who}: y", "finite (no NaN, no inf)", "drop or fill those rows")
-        inside = self.y_domain.contains(y)
-        if not inside.all():
-            wrong = np.flatnonzero(~inside)
-            raise ValueError(
-                f"{who} needs y in {self.y_domain}; {wrong.size:,} of {y.size:,} labels are not "
-                f"(first at row {wrong[0]}: {y[wrong[0]]:g}): {self.way_out}"
-            )
+        check_inside(y, self.y_domain, who, self.way_out)
         return y
 
     def to_json(self) -> dict[str, Any]:
