@@ -14,6 +14,8 @@ PACKAGE = Path(gbreg.__file__).parent
 LAYERS = [
     {"links"},
     {"kernels"},
+    {"discretize"},
+    {"distribution"},
     {"losses"},
     {"engines"},
     {"metrics", "calibration"},

@@ -1,0 +1,10 @@
+"""Buckets of the labels, for regression as classification: edges, representatives, sufficient statistics, soft labels.
+
+K buckets have K - 1 interior edges; row y is in bucket k when ``edges[k - 1] <= y < edges[k]``. All statistics are
+weighted: an integer weight equals repetition, and rows of weight 0 do not count.
+"""
+
+from gbreg.discretize.edges import bucket_of, make_edges
+from gbreg.discretize.statistics import basis, representatives, spans
+
+__all__ = ["basis", "bucket_of", "make_edges", "representatives", "spans"]

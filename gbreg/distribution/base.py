@@ -1,0 +1,125 @@
+"""What every predictive distribution answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import inf
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def column(values: ArrayLike, n: int, name: str, finite: bool = True) -> Floats:
+    """A scalar or one number a row, as float64 of shape (n,)."""
+    x = np.asarray(values, dtype=np.float64)
+    if x.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {x.shape}, the distribution has {n:,} rows: give a scalar, or one value per row")
+    wrong = ~np.isfinite(x) if finite else np.isnan(x)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{name} must be {'finite' if finite else 'a number'}, got {x.flat[row]} at row {row}: drop such rows"
+        )
+    return np.broadcast_to(x, (n,))
+
+
+def safe_log(x: Floats) -> Floats:
+    """ln(x), -inf at 0 and below without a warning."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.maximum(x, 0.0))
+
+
+class Distribution(ABC):
+    """The predictive distributions of n rows.
+
+    Every method returns one number a row, shape (n,), unless it says otherwise; ``distribution[rows]`` is the
+    distribution of a subset (a slice, a boolean mask, indices, or one index).
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    @abstractmethod
+    def __getitem__(self, rows: Any) -> Self:
+        """The rows chosen as an array of shape (n,) would choose them; one index gives one row."""
+
+    @abstractmethod
+    def mean(self) -> Floats:
+        """E[Y]."""
+
+    @abstractmethod
+    def mode(self) -> Floats:
+        """The likeliest value; each class says how it weighs single values against densities."""
+
+    @abstractmethod
+    def log_mean(self, scale: float = 1.0) -> Floats:
+        """``E[ln(1 + Y / scale)]``, in log units: ranks by ratios, where the mean ranks by differences.
+
+        Raises
+        ------
+        ValueError
+            For a scale that is not positive, or for mass at or below ``-scale``.
+        """
+
+    @abstractmethod
+    def cdf(self, t: ArrayLike) -> Floats:
+        """P(Y <= t)."""
+
+    @abstractmethod
+    def sf(self, t: ArrayLike) -> Floats:
+        """P(Y > t), precise where it is small."""
+
+    @abstractmethod
+    def crps(self, y: ArrayLike) -> Floats:
+        """Continuous ranked probability score, the integral of ``(cdf(x) - 1[x >= y])**2``: in the target's unit, lower
+        is better, abs(y - value) for a certain value. Gneiting & Raftery (2007), doi:10.1198/016214506000001437."""
+
+    @abstractmethod
+    def log_score(self, y: ArrayLike) -> Floats:
+        """``-ln`` of the density at y, or of the probability where y is an atom; inf where that is 0. Lower is better."""
+
+    @abstractmethod
+    def _inverse(self, levels: Floats) -> Floats:
+        """The smallest value at which the cdf reaches the row's own levels, both of shape (n, j)."""
+
+    def quantile(self, q: ArrayLike) -> Floats:
+        """The smallest value at which the cdf reaches q.
+
+        Parameters
+        ----------
+        q : float or array of shape (j,)
+            Levels in [0, 1]; 0 and 1 give the ends of the support.
+
+        Returns
+        -------
+        ndarray of shape (n,) for a scalar q, else (n, j)
+        """
+        levels = np.asarray(q, dtype=np.float64)
+        if levels.ndim > 1 or not ((levels >= 0) & (levels <= 1)).all():
+            raise ValueError(f"q={q!r} must be a number in [0, 1], or a one-dimensional array of such: 90% is 0.9")
+        out = self._inverse(np.broadcast_to(levels.reshape(1, -1), (len(self), levels.size)))
+        return out[:, 0] if levels.ndim == 0 else out
+
+    def median(self) -> Floats:
+        """The smallest value that half of the mass does not exceed."""
+        return self.quantile(0.5)
+
+    def interval(self, alpha: float = 0.1) -> Floats:
+        """The central interval that misses with probability alpha, as an array of shape (n, 2): low and high ends."""
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha={alpha!r} must lie in (0, 1): an interval of 90% coverage is alpha=0.1")
+        return self.quantile([alpha / 2, 1 - alpha / 2])
+
+    def sample(self, size: int = 1, random_state: int | np.random.Generator | None = None) -> Floats:
+        """Independent draws, shape (n, size)."""
+        uniform = np.random.default_rng(random_state).random((len(self), size))
+        return self._inverse(uniform)
+
+
+def check_scale(scale: float) -> None:
+    if not 0 < scale < inf:
+        raise ValueError(f"scale={scale!r} must be positive and finite: 1.0 gives E[ln(1 + Y)]")
