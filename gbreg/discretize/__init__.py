@@ -5,6 +5,18 @@ weighted: an integer weight equals repetition, and rows of weight 0 do not count
 """
 
 from gbreg.discretize.edges import bucket_of, make_edges
+from gbreg.discretize.soft import KINDS, local_widths, row_sigma, soft_label, soft_labels
 from gbreg.discretize.statistics import basis, representatives, spans
 
-__all__ = ["basis", "bucket_of", "make_edges", "representatives", "spans"]
+__all__ = [
+    "KINDS",
+    "basis",
+    "bucket_of",
+    "local_widths",
+    "make_edges",
+    "representatives",
+    "row_sigma",
+    "soft_label",
+    "soft_labels",
+    "spans",
+]
