@@ -51,7 +51,7 @@ def test_no_leaf_step_raises_the_loss(loss, rate, leaf):
         return  # nothing is trained then
     raw = loss.to_raw(mu)
     gradient, hess = np.empty_like(y), np.empty_like(y)
-    kernels.gradient_hessian(loss.spec(), loss.arguments(), y, raw, weight, (gradient, hess), step=loss.step_bounds(rate))
+    kernels.Pass(loss.spec(), loss.arguments(), step=loss.step_bounds(rate))(y, raw, weight, (gradient, hess))
     assert np.isfinite(gradient).all()
     assert np.isfinite(hess).all()
     assert (hess > 0).any() or not gradient.any()

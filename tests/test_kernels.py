@@ -181,12 +181,12 @@ def test_every_path_is_the_serial_one(n, label, score, n_threads):
     loss = Huberpp(delta=0.5, link="log", label_rescale=[(0.5, 2.0), (1.5, 3.0)])
     spec, arguments = loss.spec(), loss.arguments()
     y, raw, w = arrays(n, label, score)
-    same = {"offset": 0.3, "scale": 0.7, "step": kernels.StepBounds(limit=10.0)}
     exact = np.empty(n), np.empty(n)
     single = np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32)
     serial = (y.astype(float), raw.astype(float), w.astype(float))
-    assert kernels.gradient_hessian(spec, arguments, *serial, exact, **same) == 0
-    assert kernels.gradient_hessian(spec, arguments, y, raw, w, single, n_threads=n_threads, **same) == 0
+    run = kernels.Pass(spec, arguments, offset=0.3, scale=0.7, step=kernels.StepBounds(limit=10.0))
+    assert run(*serial, exact) == 0
+    assert run(y, raw, w, single, n_threads) == 0
     for one, other in zip(single, exact, strict=True):
         assert one.dtype == np.float32
         assert_allclose(one, other, rtol=2.0**-23, atol=1e-37)
@@ -201,7 +201,7 @@ def test_bad_rows_are_counted(n_threads):
     y[n - 1] = np.nan  # in the remainder of two threads
     out = np.empty(n, np.float32), np.empty(n, np.float32)
     with np.errstate(all="ignore"):
-        assert kernels.gradient_hessian(loss.spec(), loss.arguments(), y, raw, w, out, n_threads=n_threads) == 4
+        assert kernels.Pass(loss.spec(), loss.arguments())(y, raw, w, out, n_threads) == 4
     good = np.isfinite(out[0]) & np.isfinite(out[1])
     assert (~good).sum() == 4
 
@@ -209,19 +209,18 @@ def test_bad_rows_are_counted(n_threads):
 def test_more_than_float32_is_bad_only_in_float32():
     loss = Huber(1.0, "absolute").fit([1.0, 2.0])
     y, raw, w = np.zeros(2), np.ones(2), np.array([1e39, 1.0])
-    assert kernels.gradient_hessian(loss.spec(), loss.arguments(), y, raw, w, (np.empty(2), np.empty(2))) == 0
+    assert kernels.Pass(loss.spec(), loss.arguments())(y, raw, w, (np.empty(2), np.empty(2))) == 0
     with np.errstate(over="ignore"):
         out = np.empty(2, np.float32), np.empty(2, np.float32)
-        assert kernels.gradient_hessian(loss.spec(), loss.arguments(), y, raw, w, out) == 1
+        assert kernels.Pass(loss.spec(), loss.arguments())(y, raw, w, out) == 1
 
 
 def test_offset_scale_weight_and_floor():
     loss = SquaredError("log").fit([1.0, 2.0])
     y, raw, w = np.array([1.0, 4.0]), np.array([0.2, 0.5]), np.array([2.0, 3.0])
     plain, out = loss.gradient_hessian(y, raw, hessian="exact"), (np.empty(2), np.empty(2))
-    kernels.gradient_hessian(
-        loss.spec(), loss.arguments(), y, raw - 1.0, w, out, hessian="exact", offset=1.0, scale=0.5, floor=4.0
-    )
+    run = kernels.Pass(loss.spec(), loss.arguments(), hessian="exact", offset=1.0, scale=0.5, floor=4.0)
+    run(y, raw - 1.0, w, out)
     assert_allclose(out[0], plain[0] * w * 0.5, rtol=1e-13)
     assert_allclose(out[1], np.maximum(plain[1] * w * 0.5, 4.0), rtol=1e-13)
     assert plain[1].min() < 0  # one row is lifted

@@ -101,8 +101,8 @@ class CatBoost(Engine):
         monitor = task.monitor
         objective, raised = None, 1.0
         if task.native is None:
-            kernel = task.objective()
-            raised = kernel.typical_gain(task.rows) ** -0.5
+            kernel = task.objective(shares_threads=False)
+            raised = kernel.typical_gain(task.rows, np.float64) ** -0.5
             kind = _for_rows(RowObjective, catboost.MultiTargetCustomObjective) if task.n_outputs > 1 else NativeObjective
             objective = kind(kernel, raised)
         params = self._parameters(task, objective)

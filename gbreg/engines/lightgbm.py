@@ -124,7 +124,7 @@ class LightGBM(Engine):
             return {
                 **params,
                 "metric": "None",
-                "objective": NativeObjective(task.objective()),
+                "objective": NativeObjective(task.objective(shares_threads=True)),
                 "num_class": task.n_outputs,
             }
         return {**params, "metric": "None", **(self.native_parameters(task.native) or {})}

@@ -66,12 +66,12 @@ class XGBoost(Engine):
     def train(self, task: Task) -> Any:
         xgb = self.package()
         monitor, loss = task.monitor, task.loss
-        objective = None if task.native else task.objective()
+        objective = None if task.native else task.objective(shares_threads=False)
         params = self._parameters(task)
         if objective:
             # Gradient, Hessian and what is measured in them are multiplied alike: leaf values stay what they are.
-            raised = 1.0 / objective.typical_gain(task.rows)
-            objective.constants["scale"] *= raised
+            raised = 1.0 / objective.typical_gain(task.rows, np.float32)
+            objective.scale_by(raised)
             for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
                 params[name] = params.get(name, 0.0) * raised
         data = self._matrix(task, task.rows, params)

@@ -4,31 +4,31 @@ from gbreg.kernels.pointwise import (
     FREE,
     PARALLEL_ROWS,
     Arguments,
+    Pass,
     PointwiseSpec,
     StepBounds,
-    gradient_hessian,
     value,
 )
-from gbreg.kernels.rows import RowArguments, RowSpec, row_gradient_hessian, row_value
+from gbreg.kernels.rows import RowArguments, RowPass, RowSpec, row_value
 from gbreg.kernels.scalar import compilations, compile_scalar, exp, expm1, log, log1p, map_scalar, threads_available
 
 __all__ = [
     "FREE",
     "PARALLEL_ROWS",
     "Arguments",
+    "Pass",
     "PointwiseSpec",
     "RowArguments",
+    "RowPass",
     "RowSpec",
     "StepBounds",
     "compilations",
     "compile_scalar",
     "exp",
     "expm1",
-    "gradient_hessian",
     "log",
     "log1p",
     "map_scalar",
-    "row_gradient_hessian",
     "row_value",
     "threads_available",
     "value",

@@ -16,7 +16,16 @@ import numpy as np
 from numba import float32, float64, guvectorize, int64, njit
 from numpy.typing import NDArray
 
-from gbreg.kernels.scalar import SCALAR, Array, Function, compile_loop, compile_scalar, take, threads_available
+from gbreg.kernels.scalar import (
+    SCALAR,
+    Array,
+    Function,
+    compile_loop,
+    compile_scalar,
+    take,
+    threads_available,
+    with_threads,
+)
 from gbreg.links import Link
 
 # Below this many rows a parallel region costs more than it saves.
@@ -282,47 +291,60 @@ def value(spec: PointwiseSpec, arguments: Arguments, y: Array, raw: Array, offse
     return out
 
 
-def gradient_hessian(
-    spec: PointwiseSpec,
-    arguments: Arguments,
-    y: Array,
-    raw: Array,
-    weight: Array,
-    out: tuple[Array, Array],
-    *,
-    hessian: str = "safe",
-    offset: float = 0.0,
-    scale: float = 1.0,
-    step: StepBounds = FREE,
-    floor: float = -math.inf,
-    n_threads: int = 1,
-) -> int:
-    """Fill `out` with gradient and Hessian times scale * weight at raw + offset; returns how many rows are not finite.
+class Pass:
+    """Gradient and Hessian times scale * weight at raw + offset, with everything ready but the rows.
 
-    y, raw, weight and both outputs are contiguous 1-D arrays of one length; with float32 outputs and weights, and at
-    least `PARALLEL_ROWS` rows, the pass is shared between `n_threads` threads.
+    Parameters
+    ----------
+    spec, arguments
+        What is compiled in, and the run-time numbers.
+    hessian : {"safe", "exact", "expected"}
+    offset, scale : float
+    step : StepBounds
+    floor : float
+        The least Hessian.
     """
-    gradient, hess = out
-    n = y.shape[0]
-    ceiling = float(np.finfo(gradient.dtype).max)
-    constants = np.array([offset, scale, floor, ceiling, *step])
-    # Labels rounded to float32 must meet edges rounded the same way, or a label equal to an edge falls below it.
-    fixed = (arguments.parameters, arguments.edges.astype(y.dtype), arguments.factors, constants)
-    loop = _gradient_loop(spec, hessian)
-    single = gradient.dtype == np.float32 and weight.dtype == np.float32
-    if n_threads == 1 or n < PARALLEL_ROWS or not single or not threads_available():
-        return int(loop(y, raw, weight, *fixed, gradient, hess))
-    n_blocks = min(n_threads, numba.config.NUMBA_NUM_THREADS)
-    block = n // n_blocks
-    split = n_blocks * block
-    before = numba.get_num_threads()
-    numba.set_num_threads(n_blocks)
-    try:
+
+    def __init__(
+        self,
+        spec: PointwiseSpec,
+        arguments: Arguments,
+        *,
+        hessian: str = "safe",
+        offset: float = 0.0,
+        scale: float = 1.0,
+        step: StepBounds = FREE,
+        floor: float = -math.inf,
+    ):
+        self.spec, self.hessian = spec, hessian
+        self.loop = _gradient_loop(spec, hessian)
+        self.parameters, self.factors = arguments.parameters, arguments.factors
+        # Labels rounded to float32 must meet edges rounded the same way, or a label equal to an edge falls below it.
+        self.edges = {np.dtype(dtype): arguments.edges.astype(dtype) for dtype in (np.float32, np.float64)}
+        self.constants = {
+            np.dtype(dtype): np.array([offset, scale, floor, np.finfo(dtype).max, *step])
+            for dtype in (np.float32, np.float64)
+        }
+
+    def __call__(self, y: Array, raw: Array, weight: Array, out: tuple[Array, Array], n_threads: int = 1) -> int:
+        """Fill `out`, and return how many rows are not finite.
+
+        y, raw, weight and both outputs are contiguous 1-D arrays of one length; with float32 outputs and weights, and at
+        least `PARALLEL_ROWS` rows, the pass is shared between `n_threads` threads.
+        """
+        gradient, hess = out
+        n = y.shape[0]
+        fixed = self.parameters, self.edges[y.dtype], self.factors, self.constants[gradient.dtype]
+        single = gradient.dtype == np.float32 and weight.dtype == np.float32
+        if n_threads == 1 or n < PARALLEL_ROWS or not single or not threads_available():
+            return int(self.loop(y, raw, weight, *fixed, gradient, hess))
+        parallel = _parallel_loop(self.spec, self.hessian, y.dtype.name, raw.dtype.name)
+        n_blocks = min(n_threads, numba.config.NUMBA_NUM_THREADS)
+        block = n // n_blocks
+        split = n_blocks * block
         rows = [a[:split].reshape(n_blocks, block) for a in (y, raw, weight, gradient, hess)]
         bad = np.zeros(n_blocks, dtype=np.int64)
-        with np.errstate(all="ignore"):  # what is not finite is counted, not warned of
-            _parallel_loop(spec, hessian, y.dtype.name, raw.dtype.name)(*rows[:3], *fixed, *rows[3:], bad)
-    finally:
-        numba.set_num_threads(before)
-    rest = (a[split:] for a in (y, raw, weight))
-    return int(bad.sum()) + int(loop(*rest, *fixed, gradient[split:], hess[split:]))
+        with with_threads(n_blocks):
+            parallel(*rows[:3], *fixed, *rows[3:], bad)
+        rest = (a[split:] for a in (y, raw, weight))
+        return int(bad.sum()) + int(self.loop(*rest, *fixed, gradient[split:], hess[split:]))

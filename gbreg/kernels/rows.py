@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +12,7 @@ from numba import float32, float64, guvectorize, int64
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from gbreg.kernels.scalar import Array, Function, compile_loop, compile_row, threads_available
+from gbreg.kernels.scalar import Array, Function, compile_loop, compile_row, threads_available, with_threads
 
 # Rows cost tens to hundreds of nanoseconds here: fewer pay for a parallel region.
 PARALLEL_ROWS = 1024
@@ -67,7 +66,7 @@ def _gradient_loop(spec: RowSpec) -> Any:
         n_outputs = raw.shape[1]
         row, g, h = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
         work = np.empty(scratch)
-        scale, floor, ceiling = constants[0], constants[1], constants[2]
+        scale, ceiling = constants[0], constants[1]
         bad = 0
         for i in range(start, stop):
             for r in range(n_outputs):
@@ -79,7 +78,7 @@ def _gradient_loop(spec: RowSpec) -> Any:
             wrong = False
             for r in range(n_outputs):
                 gradient[i, r] = g[r] * w
-                hess[i, r] = max(h[r] * w, floor)
+                hess[i, r] = h[r] * w
                 wrong = wrong or not abs(g[r] * w) + abs(h[r] * w) < ceiling
             bad += 1 if wrong else 0
         return bad
@@ -112,40 +111,36 @@ def row_value(spec: RowSpec, arguments: RowArguments, y: Array, raw: Array) -> N
     return out
 
 
-def row_gradient_hessian(
-    spec: RowSpec,
-    arguments: RowArguments,
-    y: Array,
-    raw: Array,
-    weight: Array,
-    out: tuple[Array, Array],
-    *,
-    offset: NDArray[np.float64],
-    scale: float = 1.0,
-    floor: float = -math.inf,
-    n_threads: int = 1,
-) -> int:
-    """Fill `out` with gradient and Hessian times scale * weight at raw + offset; returns how many rows are not finite.
+class RowPass:
+    """Gradient and Hessian times scale * weight at raw + offset, with everything ready but the rows.
 
-    raw and both outputs have shape (n, n_outputs) in any memory order.
+    Parameters
+    ----------
+    spec, arguments
+        What is compiled in, and the run-time numbers.
+    offset : array of shape (n_outputs,)
+    scale : float
     """
-    gradient, hess = out
-    n = y.shape[0]
-    constants = np.array([scale, floor, float(np.finfo(gradient.dtype).max)])
-    tail = (arguments.parameters, arguments.table, arguments.work, offset, constants, gradient, hess)
-    single = gradient.dtype == np.float32 and weight.dtype == np.float32
-    if n_threads == 1 or n < PARALLEL_ROWS or not single or not threads_available():
-        return int(_gradient_loop(spec)(0, n, y, raw, weight, *tail))
-    n_blocks = min(n_threads, numba.config.NUMBA_NUM_THREADS)
-    ends = np.linspace(0, n, n_blocks + 1).astype(np.int64)
-    before = numba.get_num_threads()
-    numba.set_num_threads(n_blocks)
-    try:
+
+    def __init__(self, spec: RowSpec, arguments: RowArguments, *, offset: NDArray[np.float64], scale: float = 1.0):
+        self.spec = spec
+        self.loop = _gradient_loop(spec)
+        self.fixed = arguments.parameters, arguments.table, arguments.work, offset
+        self.constants = {np.dtype(dtype): np.array([scale, np.finfo(dtype).max]) for dtype in (np.float32, np.float64)}
+
+    def __call__(self, y: Array, raw: Array, weight: Array, out: tuple[Array, Array], n_threads: int = 1) -> int:
+        """Fill `out`, and return how many rows are not finite; raw and both outputs are (n, n_outputs) in any order."""
+        gradient, hess = out
+        n = y.shape[0]
+        fixed = *self.fixed, self.constants[gradient.dtype]
+        single = gradient.dtype == np.float32 and weight.dtype == np.float32
+        if n_threads == 1 or n < PARALLEL_ROWS or not single or not threads_available():
+            return int(self.loop(0, n, y, raw, weight, *fixed, gradient, hess))
+        n_blocks = min(n_threads, numba.config.NUMBA_NUM_THREADS)
+        ends = np.linspace(0, n, n_blocks + 1).astype(np.int64)
         bad = np.zeros(n_blocks, dtype=np.int64)
         # An output needs the dimension of the blocks: each is given the whole of it, and fills its own rows.
         whole = [as_strided(a, (n_blocks, *a.shape), (0, *a.strides)) for a in out]
-        with np.errstate(all="ignore"):  # what is not finite is counted, not warned of
-            _parallel_loop(spec, y.dtype.name, raw.dtype.name)(ends[:-1], ends[1:], y, raw, weight, *tail[:-2], *whole, bad)
-    finally:
-        numba.set_num_threads(before)
-    return int(bad.sum())
+        with with_threads(n_blocks):
+            _parallel_loop(self.spec, y.dtype.name, raw.dtype.name)(ends[:-1], ends[1:], y, raw, weight, *fixed, *whole, bad)
+        return int(bad.sum())

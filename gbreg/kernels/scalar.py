@@ -11,7 +11,8 @@ import importlib
 import math
 import os
 import types as pytypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
@@ -247,3 +248,15 @@ def _use_openmp() -> int:
 def threads_available() -> bool:
     """Whether kernels may run in parallel here: GNU OpenMP must not be entered again in a forked child."""
     return _use_openmp() == os.getpid()
+
+
+@contextmanager
+def with_threads(n: int) -> Iterator[None]:
+    """Run numba's parallel loops on n threads; what is not finite is counted by them, not warned of."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(n)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        numba.set_num_threads(before)

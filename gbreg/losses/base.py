@@ -352,11 +352,13 @@ class PointwiseLoss(Loss):
             low = kernels.map_scalar(link.link, positive.min(keepdims=True), link.parameters)[0] - 50.0
         if low == high:
             return float(kernels.map_scalar(link.inverse, np.array([low]), link.parameters)[0])
-        zero, gradient, hess = np.zeros_like(y), np.empty_like(y), np.empty_like(y)
+        at, gradient, hess = np.empty_like(y), np.empty_like(y), np.empty_like(y)
+        run = kernels.Pass(spec, arguments)
 
         def balance(raw: float) -> float:
             """Sum of gradients over the sum of their magnitudes: the same root, and never out of range."""
-            kernels.gradient_hessian(spec, arguments, y, zero, sample_weight, (gradient, hess), offset=raw)
+            at.fill(raw)
+            run(y, at, sample_weight, (gradient, hess))
             size = float(np.abs(gradient).sum())
             return float(gradient.sum()) / size if size > 0 else 0.0
 
@@ -440,16 +442,8 @@ class PointwiseLoss(Loss):
         """Weighted curvature at the intercept with C = 1, summed and divided by the number of rows that count."""
         unit = self.arguments(C=1.0)
         gradient, hess = np.empty_like(y), np.empty_like(y)
-        kernels.gradient_hessian(
-            self.spec(),
-            unit,
-            y,
-            np.zeros_like(y),
-            sample_weight,
-            (gradient, hess),
-            offset=float(self.intercept_[0]),
-            step=self.step_bounds(),
-        )
+        start = np.full_like(y, self.intercept_[0])
+        kernels.Pass(self.spec(), unit, step=self.step_bounds())(y, start, sample_weight, (gradient, hess))
         scale = float(hess.sum()) / int((sample_weight > 0).sum())
         if not (np.isfinite(scale) and scale > 0):
             raise ValueError(
@@ -532,7 +526,7 @@ class PointwiseLoss(Loss):
         if hessian == "safe":
             fitted(self)  # its bounds are in units of the labels
         step = self.step_bounds() if hessian == "safe" else kernels.FREE
-        kernels.gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, hessian=hessian, step=step)
+        kernels.Pass(self.spec(), self.arguments(), hessian=hessian, step=step)(y, raw, weight, out)
         return out
 
     def predict(self, raw_prediction: ArrayLike) -> Floats:

@@ -112,7 +112,7 @@ class VectorLoss(Loss):
         y, raw = self._rows(y, raw_prediction)
         weight = check_sample_weight(sample_weight, y.size)
         out = np.empty_like(raw), np.empty_like(raw)
-        kernels.row_gradient_hessian(self.spec(), self.arguments(), y, raw, weight, out, offset=np.zeros(self.n_outputs))
+        kernels.RowPass(self.spec(), self.arguments(), offset=np.zeros(self.n_outputs))(y, raw, weight, out)
         return out
 
     def check_hessian(self, hessian: str) -> None:

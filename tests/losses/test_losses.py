@@ -559,7 +559,7 @@ def test_label_rescale(loss):
     single = y.astype(np.float32)
     assert float(single[3]) < 0.7  # rounded down: in float64 it would fall below the edge
     out = np.empty(5), np.empty(5)
-    kernels.gradient_hessian(scaled.spec(), scaled.arguments(), single, raw, np.ones(5), out)
+    kernels.Pass(scaled.spec(), scaled.arguments())(single, raw, np.ones(5), out)
     assert_allclose(out[0], scaled.gradient_hessian(y, raw)[0], rtol=1e-5)
 
 
