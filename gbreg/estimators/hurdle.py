@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from gbreg.distribution import Distribution, ZeroInflated
+from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.readout import Functional, read
 from gbreg.estimators.regressor import as_labels, as_pairs
 from gbreg.links import NON_NEGATIVE
@@ -136,6 +136,8 @@ class HurdleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label: a mass at 0, and the regressor's distribution above."""
         probability = self.predict_probability(X)
+        if self.regressor_ is None:  # no positive label was seen: all mass at 0, whatever lies above
+            return ZeroInflated(probability, LogNormalDistribution(np.zeros(probability.size), np.ones(probability.size)))
         if not hasattr(self.regressor_, "predict_distribution"):
             raise TypeError(
                 f"{type(self.regressor).__name__} predicts no distribution: use a GBRegressor with a distributional loss, "
