@@ -372,7 +372,9 @@ def test_overflow_while_training_is_an_error_and_not_a_constant_model(engine: st
 @pytest.mark.parametrize(("engine", "api"), APIS)
 def test_labels_outside_the_domain_end_training(engine: str, api: str, data: Any, loss: Huberpp) -> None:
     X, y, _ = data
-    with pytest.raises((ValueError, catboost.CatBoostError), match=r"Huberpp needs y in \(0, inf\).*-[0-9.]+\): set label_floor="):
+    with pytest.raises(
+        (ValueError, catboost.CatBoostError), match=r"Huberpp needs y in \(0, inf\).*-[0-9.]+\): set label_floor="
+    ):
         train(engine, api, loss, X, y - 1.0, None)
 
 

@@ -10,12 +10,9 @@ import pytest
 from gbreg.links import POSITIVE
 from gbreg.losses import AM, Huberpp, PointwiseLoss, TransformedSquaredError, known_losses
 from gbreg.testing import check_loss
+from tests.cases import built_in
 
-BUILT_IN = {
-    name: cls
-    for name, cls in known_losses().items()
-    if cls.__module__.startswith("gbreg.losses.") and name != "expression_loss"
-}
+BUILT_IN = built_in()
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -150,24 +150,24 @@ def _with_fast_functions(module: pytypes.ModuleType) -> pytypes.ModuleType:
     return shim
 
 
-def _translate(value: Any) -> Any:
-    if value is math or value is np:
-        return _with_fast_functions(value)
-    if isinstance(value, pytypes.FunctionType):
-        return compile_scalar(value)
-    try:
-        return _FAST.get(value, value)
-    except TypeError:  # unhashable: a constant array or list
-        return value
-
-
-def _with_fast_calls(function: Function) -> Function:
+def _with_fast_calls(function: Function, compile_one: Function) -> Function:
     """The function with what it calls replaced: elementary functions by the fast ones, plain functions by compiled ones."""
+
+    def translate(value: Any) -> Any:
+        if value is math or value is np:
+            return _with_fast_functions(value)
+        if isinstance(value, pytypes.FunctionType):
+            return compile_one(value)
+        try:
+            return _FAST.get(value, value)
+        except TypeError:  # unhashable: a constant array or list
+            return value
+
     code = function.__code__
     names = set(code.co_names)
-    scope = {name: _translate(value) for name, value in function.__globals__.items() if name in names}
+    scope = {name: translate(value) for name, value in function.__globals__.items() if name in names}
     scope["__builtins__"] = function.__globals__.get("__builtins__", __builtins__)
-    cells = tuple(pytypes.CellType(_translate(cell.cell_contents)) for cell in function.__closure__ or ())
+    cells = tuple(pytypes.CellType(translate(cell.cell_contents)) for cell in function.__closure__ or ())
     return pytypes.FunctionType(code, scope, function.__name__, function.__defaults__, cells)
 
 
@@ -178,13 +178,13 @@ def compile_scalar(function: Function) -> Any:
         return function
     if function in _FAST:
         return _FAST[function]
-    return njit(**SCALAR)(_with_fast_calls(function))
+    return njit(**SCALAR)(_with_fast_calls(function, compile_scalar))
 
 
 @lru_cache(maxsize=512)
 def compile_row(function: Function) -> Any:
-    """Compile a function of one row's arrays; its own sums may be reordered, or they would not be vectorised."""
-    return njit(**{**SCALAR, "fastmath": {"contract", "reassoc"}})(_with_fast_calls(function))
+    """`compile_scalar` for functions of one row's arrays; sums may be reordered, or they would not be vectorised."""
+    return njit(**{**SCALAR, "fastmath": {"contract", "reassoc"}})(_with_fast_calls(function, compile_row))
 
 
 @cache

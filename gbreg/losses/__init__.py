@@ -2,6 +2,7 @@
 
 from gbreg.losses.base import (
     Choice,
+    Integers,
     LogUniform,
     Loss,
     NativeForm,
@@ -11,8 +12,10 @@ from gbreg.losses.base import (
     known_losses,
     loss_from_json,
 )
+from gbreg.losses.buckets import SoftmaxBuckets
 from gbreg.losses.expression import ExpressionLoss, from_expression
 from gbreg.losses.likelihood import Gamma, Poisson, Tweedie
+from gbreg.losses.lognormal import ZILN, LogNormal
 from gbreg.losses.pointwise import (
     AM,
     AbsoluteError,
@@ -23,9 +26,11 @@ from gbreg.losses.pointwise import (
     SquaredError,
     TransformedSquaredError,
 )
+from gbreg.losses.vector import VectorLoss
 
 __all__ = [
     "AM",
+    "ZILN",
     "AbsoluteError",
     "Choice",
     "Expectile",
@@ -33,16 +38,20 @@ __all__ = [
     "Gamma",
     "Huber",
     "Huberpp",
+    "Integers",
+    "LogNormal",
     "LogUniform",
     "Loss",
     "NativeForm",
     "PointwiseLoss",
     "Poisson",
     "Quantile",
+    "SoftmaxBuckets",
     "SquaredError",
     "TransformedSquaredError",
     "Tweedie",
     "Uniform",
+    "VectorLoss",
     "from_expression",
     "get_loss",
     "known_losses",

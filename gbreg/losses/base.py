@@ -45,7 +45,15 @@ class Choice:
     options: tuple[Any, ...]
 
 
-SearchSpace = Mapping[str, Uniform | LogUniform | Choice]
+@dataclass(frozen=True)
+class Integers:
+    """A search over whole numbers, on a log scale, both ends included."""
+
+    low: int
+    high: int
+
+
+SearchSpace = Mapping[str, Uniform | LogUniform | Choice | Integers]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,365 @@
+"""Regression as classification: the label's bucket, from one softmax over all buckets."""
+
+from __future__ import annotations
+
+from math import exp, inf, log, log1p
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import softmax
+from sklearn.utils.validation import check_is_fitted
+
+from gbreg.discretize import (
+    KINDS,
+    basis,
+    bucket_of,
+    local_widths,
+    make_edges,
+    representatives,
+    row_sigma,
+    soft_label,
+    spans,
+)
+from gbreg.distribution import Bucketed, Distribution
+from gbreg.links import NON_NEGATIVE
+from gbreg.losses.base import Choice, Floats, Integers
+from gbreg.losses.vector import VectorLoss
+
+# How far, in log-odds between any two buckets, one row may ask its leaf to move.
+_FAR = 10.0
+
+
+def _bucket(y, edges):  # type: ignore[no-untyped-def]
+    """The number of edges at or below y, by bisection."""
+    low, high = 0, edges.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if y >= edges[middle]:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+# The layout of `parameters`: how the label is softened, the caps of low rank's outputs, the edges. `table` holds, each
+# with one number a bucket: log prior, points, representatives, edges in the space of distances, widths, statistics.
+_SOFTNESS = 5
+_STATISTICS = 5
+
+
+def _target(y, parameters, table, n_caps, out):  # type: ignore[no-untyped-def]
+    """Fills `out` with the label's soft label over the buckets; returns its bucket."""
+    own = _bucket(y, parameters[_SOFTNESS + n_caps :])
+    kind = int(parameters[0])
+    if kind < 0:
+        for k in range(out.shape[0]):
+            out[k] = 0.0
+        out[own] = 1.0
+    else:
+        x = log1p(y) if parameters[4] > 0.0 else y
+        sigma = row_sigma(x, parameters[1], parameters[2], table[4, own])
+        unbiased = parameters[3] > 0.0
+        soft_label(kind, y, x, own, table[1], table[3], table[2], sigma, unbiased, out)
+    return own
+
+
+def _probabilities(out):  # type: ignore[no-untyped-def]
+    """Turns log-odds into probabilities in place; returns the log of their sum before it was divided out."""
+    top = out[0]
+    for k in range(out.shape[0]):
+        top = max(top, out[k])
+    for k in range(out.shape[0]):
+        out[k] = exp(out[k] - top)
+    total = 0.0
+    for k in range(out.shape[0]):
+        total += out[k]
+    for k in range(out.shape[0]):
+        out[k] /= total
+    return top + log(total)
+
+
+def _low_rank_logits(raw, table, out):  # type: ignore[no-untyped-def]
+    for k in range(out.shape[0]):
+        out[k] = table[0, k]
+    for r in range(raw.shape[0]):
+        for k in range(out.shape[0]):
+            out[k] += raw[r] * table[_STATISTICS + r, k]
+
+
+def _cross_entropy(logits, target, scratch):  # type: ignore[no-untyped-def]
+    """Relative entropy of the target to the softmax of the logits: 0 where they agree."""
+    for k in range(logits.shape[0]):
+        scratch[k] = logits[k]
+    log_total = _probabilities(scratch)
+    value = 0.0
+    for k in range(logits.shape[0]):
+        if target[k] > 0.0:
+            value += target[k] * (log(target[k]) - (logits[k] - log_total))
+    return value
+
+
+def _low_rank_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    n = table.shape[1]
+    logits, target = work[:n], work[n : 2 * n]
+    _low_rank_logits(raw, table, logits)
+    _target(y, parameters, table, raw.shape[0], target)
+    return _cross_entropy(logits, target, work[2 * n :])
+
+
+def _low_rank_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    n, n_outputs = table.shape[1], raw.shape[0]
+    p, target = work[:n], work[n : 2 * n]
+    _low_rank_logits(raw, table, p)
+    _probabilities(p)
+    own = _target(y, parameters, table, n_outputs, target)
+    hard = parameters[0] < 0.0
+    for r in range(n_outputs):
+        statistic = table[_STATISTICS + r]
+        mean = 0.0
+        for k in range(n):
+            mean += p[k] * statistic[k]
+        wanted = statistic[own]
+        if not hard:
+            wanted = 0.0
+            for k in range(n):
+                wanted += target[k] * statistic[k]
+        gradient[r] = mean - wanted
+        for s in range(r + 1):
+            other = table[_STATISTICS + s]
+            covariance = 0.0
+            for k in range(n):
+                covariance += p[k] * (statistic[k] - mean) * other[k]
+            hess[r] += abs(covariance)
+            hess[s] += abs(covariance) if s != r else 0.0
+    for r in range(n_outputs):
+        hess[r] = max(hess[r], abs(gradient[r]) * parameters[_SOFTNESS + r])
+
+
+def _full_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    n = table.shape[1]
+    target = work[n : 2 * n]
+    _target(y, parameters, table, 0, target)
+    return _cross_entropy(raw, target, work[2 * n :])
+
+
+def _full_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    n = table.shape[1]
+    p, target = work[:n], work[n : 2 * n]
+    for k in range(n):
+        p[k] = raw[k]
+    _probabilities(p)
+    _target(y, parameters, table, 0, target)
+    for k in range(n):
+        gradient[k] = p[k] - target[k]
+        hess[k] = max(2.0 * p[k] * (1.0 - p[k]), abs(gradient[k]) / _FAR)
+
+
+class SoftmaxBuckets(VectorLoss):
+    r"""Cross-entropy of the label's bucket, from one raw score a bucket, or from a few for all of them.
+
+    With a `rank` the logits are ``ln(prior_k) + sum_r raw_r B[r, k]``: an exponential family whose carrier is the
+    labels' own distribution and whose sufficient statistics B are the functionals to be read. At a leaf's optimum the
+    model's mean of every statistic is the data's. R trees a round instead of K.
+
+    Parameters
+    ----------
+    n_buckets : int >= 2, default 96
+        At most: ties and atoms can leave fewer.
+    edges : str, array, or list of (start, stop, step), default "mixed"
+        See `gbreg.discretize.make_edges`.
+    representative : {"mean", "median"}, default "mean"
+        What a bucket's labels are taken for in the decoded mean.
+    rank : int >= 1 or None, default 2
+        Number of raw scores, at most K - 1; None for one a bucket.
+    basis : {"functionals", "polynomial"} or tuple of str, default "functionals"
+        Statistics of low rank, see `gbreg.discretize.basis`; the first `rank` are used. "functionals" is ln y, its
+        square, then powers of position; where labels hold zeros, ln(1 + y), y, the zeros, then powers of position.
+    soft : {"normal", "laplace", "hl_gauss", "two_hot"} or None, default None
+        Soft labels, see `gbreg.discretize.soft_labels`; None for the hard bucket.
+    sigma : float, (a, power) or None, default None
+        Their width: None one local bucket width, a pair ``a * y**power``.
+    space : {"raw", "log"}, default "raw"
+        Whether their distances are of y or of ln(1 + y).
+    at : {"representative", "upper_edge"}, default "representative"
+        Where "normal" and "laplace" place a bucket.
+    unbiased : bool, default False
+        Tilt them until their mean is the label.
+    tail_shape : float in [0, 1) or None, default None
+        A generalised Pareto beyond the last edge, see `gbreg.distribution.Bucketed`.
+
+    Attributes
+    ----------
+    edges_ : ndarray of shape (K - 1,)
+    representatives_, low_, high_, prior_ : ndarrays of shape (K,)
+        Of each bucket: its representative, least and greatest label, and share of the weight.
+    basis_ : ndarray of shape (rank, K)
+        The statistics, orthonormal under the prior; empty at full rank.
+
+    Notes
+    -----
+    Domain: y >= 0. Functional: the whole distribution; `predict` reads its mean. Scale-equivariant on positive labels.
+    Value: relative entropy, 0 at the target. Curvature: of full rank ``2 p (1 - p)``, of low rank the absolute row sums
+    of the statistics' covariance; both at least what moves one row's log-odds by 10.
+    """
+
+    functional = "distribution (mean)"
+    y_domain = NON_NEGATIVE
+    search_space = {
+        "n_buckets": Integers(16, 256),
+        "rank": Integers(1, 6),
+        "edges": Choice(("mixed", "quantile")),
+    }
+
+    edges_: Floats
+    representatives_: Floats
+    low_: Floats
+    high_: Floats
+    prior_: Floats
+    basis_: Floats
+
+    def __init__(
+        self,
+        n_buckets: int = 96,
+        edges: str | ArrayLike = "mixed",
+        representative: str = "mean",
+        rank: int | None = 2,
+        basis: str | tuple[str, ...] = "functionals",
+        soft: str | None = None,
+        sigma: float | tuple[float, float] | None = None,
+        space: str = "raw",
+        at: str = "representative",
+        unbiased: bool = False,
+        tail_shape: float | None = None,
+    ):
+        self.n_buckets = n_buckets
+        self.edges = edges
+        self.representative = representative
+        self.rank = rank
+        self.basis = basis
+        self.soft = soft
+        self.sigma = sigma
+        self.space = space
+        self.at = at
+        self.unbiased = unbiased
+        self.tail_shape = tail_shape
+
+    @property
+    def row_value(self):  # type: ignore[no-untyped-def]
+        return _full_value if self.rank is None else _low_rank_value
+
+    @property
+    def row_derivatives(self):  # type: ignore[no-untyped-def]
+        return _full_derivatives if self.rank is None else _low_rank_derivatives
+
+    @property
+    def n_outputs(self) -> int:  # type: ignore[override]
+        check_is_fitted(self, "edges_")
+        return self.prior_.size if self.rank is None else len(self.basis_)
+
+    @property
+    def scratch(self) -> int:  # type: ignore[override]
+        return 3 * self.prior_.size
+
+    @property
+    def scale_equivariant(self) -> bool:
+        return False
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        who = "SoftmaxBuckets"
+        if self.rank is not None and not (isinstance(self.rank, Integral) and self.rank >= 1):
+            raise ValueError(f"{who}: rank={self.rank!r} must be an integer >= 1, or None for one score a bucket")
+        options: dict[str, tuple[Any, ...]] = {
+            "representative": ("mean", "median"),
+            "soft": (*KINDS, None),
+            "space": ("raw", "log"),
+            "at": ("representative", "upper_edge"),
+        }
+        for name, allowed in options.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{who}: {name}={getattr(self, name)!r} must be one of {', '.join(map(repr, allowed))}")
+        if self.at == "upper_edge" and self.soft not in ("normal", "laplace"):
+            raise ValueError(f"{who}: at='upper_edge' is for soft='normal' and 'laplace', got soft={self.soft!r}")
+        a, power = self._sigma()
+        if self.sigma is not None and not (0 < a < inf and -inf < power < inf):
+            raise ValueError(f"{who}: sigma={self.sigma!r} must be positive, a pair (a, power) with a > 0, or None")
+        if isinstance(self.basis, str) and self.basis not in ("functionals", "polynomial"):
+            raise ValueError(f"{who}: basis={self.basis!r} must be 'functionals', 'polynomial', or a tuple of statistics")
+        if self.tail_shape is not None and not 0 <= self.tail_shape < 1:
+            raise ValueError(f"{who}: tail_shape={self.tail_shape!r} must lie in [0, 1), or be None for no tail")
+
+    def _sigma(self) -> tuple[float, float]:
+        """(a, power) of the width, a = 0 for the local width."""
+        if self.sigma is None:
+            return 0.0, 0.0
+        a, power = self.sigma if isinstance(self.sigma, tuple | list) else (self.sigma, 0.0)
+        return float(a), float(power)
+
+    def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
+        # Engines keep labels in float32: edges that are float32 numbers meet them as they meet the labels themselves.
+        edges = make_edges(y, sample_weight, self.n_buckets, self.edges)
+        y = y.astype(np.float32).astype(np.float64)
+        edges = np.unique(edges.astype(np.float32).astype(np.float64))
+        held = np.unique(bucket_of(y[sample_weight > 0], edges))
+        self.edges_ = edges[held[1:] - 1]
+        self.representatives_ = representatives(y, sample_weight, self.edges_, self.representative)
+        self.low_, self.high_ = spans(y, sample_weight, self.edges_)
+        share = np.bincount(bucket_of(y, self.edges_), weights=sample_weight, minlength=held.size)
+        self.prior_ = share / share.sum()
+        self.basis_ = np.empty((0, held.size)) if self.rank is None else self._statistics(y, sample_weight)
+
+    def _statistics(self, y: Floats, sample_weight: Floats) -> Floats:
+        n_buckets = self.prior_.size
+        if n_buckets == 1:
+            return np.zeros((1, 1))
+        zeros = bool((y[sample_weight > 0] <= 0).any())
+        named = {"functionals": ("log", "mean", "zero") if zeros else ("log", "log2"), "polynomial": ()}
+        names = named[self.basis] if isinstance(self.basis, str) else tuple(self.basis)
+        rank = min(int(self.rank or 1), n_buckets - 1)
+        if isinstance(self.basis, str):
+            names += tuple(f"position{degree}" for degree in range(1, rank + 1))
+        elif len(names) < rank:
+            raise ValueError(
+                f"SoftmaxBuckets: rank={self.rank} needs as many statistics, basis={self.basis!r} names {len(names)}"
+            )
+        return basis(y, sample_weight, self.edges_, names[:rank], log_shift=1.0 if zeros else 0.0)
+
+    def kernel_parameters(self) -> Floats:
+        softness = [-1.0 if self.soft is None else KINDS[self.soft], *self._sigma(), self.unbiased, self.space == "log"]
+        reach = np.ptp(self.basis_, axis=1) if self.rank is not None else np.empty(0)
+        return np.concatenate([np.array(softness, dtype=np.float64), reach / _FAR, self.edges_])
+
+    def table(self) -> Floats:
+        check_is_fitted(self, "edges_")
+        upper = np.append(self.edges_, self.high_[-1])
+        points = np.maximum(upper, self.representatives_) if self.at == "upper_edge" else self.representatives_
+        centres = self.representatives_
+        if self.space == "log":
+            points, centres, upper = np.log1p(points), np.log1p(centres), np.log1p(upper)
+        rows = [np.log(self.prior_), points, self.representatives_, upper, local_widths(centres)]
+        return np.vstack([*rows, self.basis_])
+
+    def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
+        # The prior is the best constant, and with statistics of mean 0 under it scores of 0 give it.
+        return np.log(self.prior_) if self.rank is None else np.zeros(len(self.basis_))
+
+    def probabilities(self, raw_prediction: ArrayLike) -> Floats:
+        """Of each bucket, shape (n_samples, K), from complete raw scores of shape (n_samples, n_outputs)."""
+        raw = np.asarray(raw_prediction, dtype=np.float64)
+        raw = raw.reshape(len(raw), self.n_outputs)
+        logits = raw if self.rank is None else np.log(self.prior_) + raw @ self.basis_
+        return np.asarray(softmax(logits, axis=1))
+
+    def distribution(self, raw_prediction: ArrayLike) -> Distribution:
+        """A `Bucketed` distribution a row, from complete raw scores of shape (n_samples, n_outputs)."""
+        return Bucketed(
+            self.edges_, self.low_, self.high_, self.representatives_, self.probabilities(raw_prediction), self.tail_shape
+        )
+
+    def predict(self, raw_prediction: ArrayLike) -> Floats:
+        raw = np.asarray(raw_prediction, dtype=np.float64)
+        # In blocks: the probabilities of all rows at once would be K times as large as the prediction.
+        blocks = np.array_split(raw, max(1, raw.shape[0] * self.prior_.size // 2**22))
+        return np.concatenate([self.probabilities(block) @ self.representatives_ for block in blocks])
