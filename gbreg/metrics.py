@@ -54,7 +54,7 @@ def root_mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight:
     return float(np.sqrt(np.average((y - p) ** 2, weights=w)))
 
 
-def _mid_ranks(x: Floats, w: Floats) -> Floats:
+def mid_ranks(x: Floats, w: Floats) -> Floats:
     """Weight below each value plus half the weight at it: an integer weight equals repetition."""
     values, group = np.unique(x, return_inverse=True)
     at = np.bincount(group, weights=w, minlength=values.size)
@@ -68,7 +68,7 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     0.8
     """
     y, p, w = _checked(y_true, y_pred, sample_weight)
-    a, b = _mid_ranks(y, w), _mid_ranks(p, w)
+    a, b = mid_ranks(y, w), mid_ranks(p, w)
     a, b = a - np.average(a, weights=w), b - np.average(b, weights=w)
     spread = np.sqrt(np.sum(w * a * a) * np.sum(w * b * b))
     return float(np.sum(w * a * b) / spread) if spread > 0 else float("nan")
@@ -97,6 +97,56 @@ def normalized_gini(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLi
     if y.min() < 0 or y.sum() <= 0 or y.min() == y.max():
         return float("nan")
     return _gini(y, p, w) / _gini(y, y, w)
+
+
+def _weight_in_order(rank: NDArray[np.intp], w: Floats) -> float:
+    """Sum of w_i w_j over rows i before j with rank_i < rank_j, for a permutation of 0 to n - 1.
+
+    A radix sort by rank from the highest bit down: two rows are parted once, at the highest bit in which they differ.
+    """
+    n = 1 << max(rank.size - 1, 1).bit_length()
+    rank = np.append(rank, np.arange(rank.size, n)).astype(np.int32 if n < 2**31 else np.int64)
+    w = np.append(w, np.zeros(n - w.size))
+    total = 0.0
+    for bit in reversed(range(n.bit_length() - 1)):
+        upper = (rank & (1 << bit)) != 0
+        before = np.cumsum(np.where(upper, 0.0, w).reshape(-1, 2 << bit), axis=1).ravel()
+        low, high = np.flatnonzero(~upper), np.flatnonzero(upper)
+        total += float(w[high] @ before[high])
+        order = np.stack([low.reshape(-1, 1 << bit), high.reshape(-1, 1 << bit)], axis=1).ravel()
+        rank, w = rank[order], w[order]
+    return total
+
+
+def _squared_blocks(w: Floats, *keys: Floats) -> float:
+    """Sum of the squared weights of runs of rows that agree in all keys."""
+    starts = np.flatnonzero(np.any([key[1:] != key[:-1] for key in keys], axis=0)) + 1
+    return float(np.sum(np.add.reduceat(w, np.append(0, starts)) ** 2))
+
+
+def xauc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Share of the pairs with different labels that the predictions order rightly, in [0, 1]; higher is better.
+
+    A pair weighs the product of its rows' weights, and counts half where its predictions are tied. 0.5 for a random or
+    constant ranking; of 0/1 labels it is the AUC. NaN if the labels are constant. Source: Zhan et al. (2022),
+    "Deconfounding Duration Bias in Watch-time Prediction for Video Recommendation", doi:10.1145/3534678.3539092.
+
+    >>> xauc([0, 1, 2, 2], [1, 1, 3, 2])
+    0.9
+    """
+    y, p, w = _checked(y_true, y_pred, sample_weight)
+    if y.min() == y.max():
+        return float("nan")
+    # The larger label first among tied predictions, and the later row first among tied labels: no tie is in order.
+    order = np.lexsort((-y, p))
+    y, p, w = y[order], p[order], w[order]
+    by_label = y.size - 1 - np.argsort(y[::-1], kind="stable")
+    rank = np.empty(y.size, dtype=np.intp)
+    rank[by_label] = np.arange(y.size)
+    right = _weight_in_order(rank, w)
+    tied = 0.5 * (_squared_blocks(w, p) - _squared_blocks(w, p, y))
+    pairs = 0.5 * (w.sum() ** 2 - _squared_blocks(w[by_label], y[by_label]))
+    return float((right + 0.5 * tied) / pairs)
 
 
 def pcoc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -149,7 +199,7 @@ def decile_calibration_error(
     observed = float(np.sum(w * y))
     if observed == 0:
         return float("nan")
-    rank = _mid_ranks(p, w) / w.sum()
+    rank = mid_ranks(p, w) / w.sum()
     bins = np.minimum((rank * n_bins).astype(int), n_bins - 1)
     return float(np.abs(np.bincount(bins, weights=w * (p - y))).sum() / abs(observed))
 
@@ -188,6 +238,7 @@ METRICS: dict[str, Metric] = {
         Metric("rmse", root_mean_squared_error),
         Metric("spearman", spearman, greater_is_better=True),
         Metric("normalized_gini", normalized_gini, greater_is_better=True),
+        Metric("xauc", xauc, greater_is_better=True),
         Metric("pcoc", pcoc, target=1.0),
         Metric("abs_log_pcoc", _log_pcoc),
         Metric("over_2x", overestimated_share),

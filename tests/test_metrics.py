@@ -39,6 +39,8 @@ W = [1.0, 2.0, 1.0, 4.0]
         ("abs_log_pcoc", math.log(1.25), math.log(24 / 17)),
         # Ranks 1 2 3 4 and 1.5 1.5 4 3.
         ("spearman", np.corrcoef([1, 2, 3, 4], [1.5, 1.5, 4, 3])[0, 1], None),
+        # Of six pairs the last two rows are the wrong way round, the first two tied.
+        ("xauc", (4 + 0.5) / 6, (1 + 4 + 2 + 8 + 0.5 * 2) / (2 + 1 + 4 + 2 + 8 + 4)),
         # Gain curve, best first: 2 | 5 | 0 + 1 tied, so areas 1 + 4.5 + 2 * 7.5 = 20.5 of 4 * 8; perfect 2.5 + 6 + 7.5 + 8.
         ("normalized_gini", (20.5 / 32 - 0.5) / (24 / 32 - 0.5), None),
     ],
@@ -102,6 +104,32 @@ def test_normalized_gini_over_pairs(rows):
 
 @steady
 @given(rows=tables)
+def test_xauc_over_pairs(rows):
+    y, p, w = columns(rows)
+    weight = w[:, None] * w[None, :] * (y[:, None] > y[None, :])
+    right = (p[:, None] > p[None, :]) + 0.5 * (p[:, None] == p[None, :])
+    got = metrics.xauc(y, p, w)
+    if weight.sum() == 0:
+        assert math.isnan(got)
+    else:
+        assert got == pytest.approx(np.sum(weight * right) / weight.sum(), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 4, 64, 65, 1000])
+def test_xauc_of_many_rows(n):
+    """Across powers of two, without ties and with many."""
+    rng = np.random.default_rng(n)
+    y, p, w = rng.permutation(n).astype(float), rng.normal(size=n), rng.uniform(0.1, 3, n)
+    kendall = stats.kendalltau(y, p).statistic
+    assert metrics.xauc(y, p) == pytest.approx(0.5 + 0.5 * kendall, abs=1e-12)
+    y, p = np.floor(y / 2), np.round(p, 1)
+    weight = w[:, None] * w[None, :] * (y[:, None] > y[None, :])
+    right = (p[:, None] > p[None, :]) + 0.5 * (p[:, None] == p[None, :])
+    assert metrics.xauc(y, p, w) == pytest.approx(np.sum(weight * right) / weight.sum(), rel=1e-12)
+
+
+@steady
+@given(rows=tables)
 def test_spearman_over_pairs(rows):
     """A mid-rank is a sum over pairs: the weight below a value and half of that at it."""
     y, p, w = columns(rows)
@@ -140,6 +168,7 @@ def test_against_sklearn_and_scipy():
     assert metrics.spearman(y, p) == pytest.approx(stats.spearmanr(y, p).statistic)
     # Of a 0/1 label the normalised Gini is 2 AUC - 1.
     z = (y > 1).astype(float)
+    assert metrics.xauc(z, p, w) == pytest.approx(sk.roc_auc_score(z, p, sample_weight=w))
     assert metrics.normalized_gini(z, p, w) == pytest.approx(2 * sk.roc_auc_score(z, p, sample_weight=w) - 1)
 
 
@@ -149,6 +178,9 @@ def test_against_sklearn_and_scipy():
         ("spearman", [1, 1, 1], [1, 2, 3], math.nan),
         ("spearman", [1, 2, 3], [5, 5, 5], math.nan),
         ("spearman", [1.0], [2.0], math.nan),
+        ("xauc", [1, 1, 1], [1, 2, 3], math.nan),
+        ("xauc", [1.0], [2.0], math.nan),
+        ("xauc", [1, 2, 3], [5, 5, 5], 0.5),
         ("normalized_gini", [2, 2], [1, 2], math.nan),
         ("normalized_gini", [0, 0], [1, 2], math.nan),
         ("normalized_gini", [-1, 2], [1, 2], math.nan),
