@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import check_array
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_array, validate_data
 
 from gbreg.engines import Features
 
@@ -35,18 +38,14 @@ class Columns:
         if frame is None:
             return cls()
         categories = {}
-        for j, name in enumerate(frame.columns):
-            column = frame[name]
+        for j, column in enumerate(frame.iter_columns()):
             if isinstance(column.dtype, nw.Categorical | nw.Enum):
                 seen = column.drop_nulls().cast(nw.String).unique().to_list()
                 categories[j] = tuple(sorted(seen))
-            elif not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-                # Object columns of numbers are left to numpy's conversion.
-                if column.dtype == nw.Object and _is_numeric(column):
-                    continue
+            elif not _is_numeric(column):
                 raise TypeError(
-                    f"column {name!r} holds {column.dtype}: cast text to a categorical dtype, turn times into numbers "
-                    "(age in days, hour, weekday), or drop the column"
+                    f"column {column.name!r} holds {column.dtype}: cast text to a categorical dtype, turn times into "
+                    "numbers (age in days, hour, weekday), or drop the column"
                 )
         return cls(tuple(str(c) for c in frame.columns), categories)
 
@@ -57,14 +56,16 @@ class Columns:
             values = check_array(
                 X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X"
             )
+            if scipy.sparse.issparse(values):  # no engine takes sparse arrays, nor CatBoost long indices
+                values = scipy.sparse.csr_matrix((values.data, values.indices, values.indptr), shape=values.shape)
             return Features(values, tuple(self.categories), self.names)
         whole = frame.to_numpy() if set(frame.schema.values()) == {nw.Float64} else None
         if whole is not None and whole.dtype == np.float64:  # objects, where pandas holds its own missing value
             values = whole
         else:
             values = np.empty((len(frame), len(frame.columns)), dtype=np.float64)
-            for j, name in enumerate(frame.columns):
-                values[:, j] = self._codes(frame[name], j) if j in self.categories else _numbers(frame[name])
+            for j, column in enumerate(frame.iter_columns()):
+                values[:, j] = self._codes(column, j) if j in self.categories else _numbers(column)
         values = check_array(values, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
         return Features(values, tuple(self.categories), self.names)
 
@@ -95,7 +96,9 @@ def _as_frame(X: Any) -> Any:
 
 
 def _is_numeric(column: Any) -> bool:
-    try:
+    if column.dtype != nw.Object:
+        return column.dtype.is_numeric() or column.dtype == nw.Boolean  # type: ignore[no-any-return]
+    try:  # objects that numpy turns into numbers
         np.asarray(column.to_numpy(), dtype=np.float64)
     except (TypeError, ValueError):
         return False
@@ -106,3 +109,54 @@ def _numbers(column: Any) -> Any:
     if column.dtype != nw.Object:
         column = column.cast(nw.Float64)
     return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X for an estimator made of others, its columns learnt or compared: tables as they are, all else as arrays.
+
+    What a table may hold is up to the parts; arrays are refused where the estimator's tags say so (sparse, NaN).
+    """
+    if _as_frame(X) is not None:
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
+        return X
+    tags = get_tags(estimator).input_tags
+    finite = "allow-nan" if tags.allow_nan else True
+    sparse = ("csr", "csc") if tags.sparse else False
+    return validate_data(estimator, X, accept_sparse=sparse, dtype=None, ensure_all_finite=finite, reset=reset)
+
+
+def numeric_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
+    """Place and float64 values of one column of a table, array, CSR or CSC matrix, NaN where missing.
+
+    Errors name the argument that said which: `ValueError` for a column that is not there, `TypeError` for one that does
+    not hold numbers.
+    """
+    frame = _as_frame(X)
+    j = _place(which, None if frame is None else frame.columns, X.shape[1], argument)
+    wrong = f"{argument}={which!r}: that column holds {{}} values, turn them into numbers"
+    if frame is not None:
+        column = next(islice(frame.iter_columns(), j, None))
+        if not _is_numeric(column):
+            raise TypeError(wrong.format(column.dtype))
+        return j, _numbers(column)
+    values = X[:, [j]].toarray().ravel() if scipy.sparse.issparse(X) else X[:, j]
+    try:
+        return j, np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{wrong.format(values.dtype)} ({error})") from error
+
+
+def _place(which: str | int, names: list[Any] | None, n_columns: int, argument: str) -> int:
+    if not isinstance(which, str):
+        if not 0 <= which < n_columns:
+            raise ValueError(f"{argument}={which} is not the index of a column: X has {n_columns}, 0 to {n_columns - 1}")
+        return int(which)
+    if names is None:
+        raise ValueError(
+            f"{argument}={which!r} is a name, and the columns of X have none: give the column's index, or a table"
+        )
+    if which not in names:
+        near = difflib.get_close_matches(which, [str(name) for name in names], n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{argument}={which!r} is not a column of X: {hint}Columns are {', '.join(map(str, names))}")
+    return names.index(which)
