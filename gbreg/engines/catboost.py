@@ -125,7 +125,8 @@ class CatBoost(Engine):
         scale, bias = booster.get_scale_and_bias()
         bias = np.asarray(bias) / raised + task.loss.intercept_
         booster.set_scale_and_bias(scale / raised, bias.tolist() if bias.size > 1 else float(bias[0]))
-        return booster
+        # The trained object keeps objective and metric, and with them all evaluation rows, and cannot be pickled.
+        return self.from_bytes(self.to_bytes(booster))
 
     def _parameters(self, task: Task, objective: NativeObjective | None) -> dict[str, Any]:
         p = task.parameters

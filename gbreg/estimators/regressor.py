@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, scores_shape, thread_count
 from gbreg.engines.base import TrainableLoss
@@ -213,7 +213,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
         self._columns = Columns.of(X)
         validate_data(self, X, skip_check_array=True, reset=True)
-        rows = self._rows(X, y, sample_weight)
+        rows = _counting(self._rows(X, y, sample_weight))
         sets = self._eval_sets(eval_set, eval_sample_weight, loss)
         if self.early_stopping_rounds is not None and not sets:
             rows, sets = self._hold_out(rows)
@@ -312,6 +312,8 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _features(self, X: Any) -> Features:
         check_is_fitted(self, "loss_")
+        if getattr(X, "ndim", 2) != 2:
+            check_array(X)  # its error says how to reshape
         validate_data(self, X, skip_check_array=True, reset=False)
         return self._columns.matrix(X)
 
@@ -419,6 +421,11 @@ def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
             f"{wrong.size:,} of {labels.size:,} (first at row {wrong[0]}): drop or rescale them"
         )
     return labels
+
+
+def _counting(rows: Rows) -> Rows:
+    """The rows of positive weight: engines would find bins and count leaves by the others too."""
+    return rows if rows.weight is None or rows.weight.all() else _take(rows, np.flatnonzero(rows.weight))
 
 
 def _take(rows: Rows, index: Any) -> Rows:
