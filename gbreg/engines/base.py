@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gbreg import kernels
+from gbreg.links import get_link
 from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted
 from gbreg.losses.vector import VectorLoss
 
@@ -286,20 +287,31 @@ class Task:
     def n_outputs(self) -> int:
         return self.loss.n_outputs
 
-    @property
-    def watched_intercept(self) -> Any:
-        """What a watcher adds to the engine's scores: nothing where a native objective starts from the intercept."""
-        return 0.0 if self.native else self.loss.intercept_ if self.n_outputs > 1 else float(self.loss.intercept_[0])
+    def complete(self, watched: Any, decoded: bool = False) -> Floats:
+        """Complete raw scores from what an engine hands to a metric, which may be a native objective's predictions."""
+        scores: Floats = np.asarray(watched, dtype=np.float64)
+        if self.native is None:  # a native objective starts from the intercept
+            return scores + self.loss.intercept_
+        if not decoded or self.native.link == "identity":
+            return scores
+        link = get_link(self.native.link)
+        # A prediction rounded to an end of its range comes from a finite score all the same.
+        inside = np.clip(scores, np.nextafter(link.range.low, np.inf), np.nextafter(link.range.high, -np.inf))
+        return kernels.map_scalar(link.link, inside.ravel(), link.parameters).reshape(scores.shape)
 
-    def native_labels(self, y: Floats) -> Floats:
-        return self.loss.to_raw(y) if self.native and self.native.labels == "raw" else y
+    def as_trained(self, rows: Rows) -> Rows:
+        """Rows with the labels and weights that the engine trains on: a native objective takes its own.
 
-    def native_weights(self, weight: Floats | None) -> Floats | None:
-        """Weights that bring a native objective to the same Hessian scale as the kernel; None if all are 1."""
+        Its weights also divide by the mean Hessian, as the kernel does.
+        """
+        if self.native is None:
+            return rows
+        labels, factor = self.native.labels(rows.y)
         scale = self.loss.hessian_scale_
-        if weight is None:
-            return None if scale == 1.0 else np.full(self.rows.y.size, 1.0 / scale)
-        return weight / scale
+        if factor is None and rows.weight is None and scale == 1.0:
+            return Rows(rows.X, labels)
+        weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
+        return Rows(rows.X, labels, (weight if factor is None else weight * factor) / scale)
 
 
 class Engine(ABC):

@@ -107,9 +107,7 @@ class CatBoost(Engine):
             objective = kind(kernel, raised)
         params = self._parameters(task, objective)
         multiple = task.native is None and task.n_outputs > 1
-        watch = (_for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(
-            monitor, task.watched_intercept, raised
-        )
+        watch = (_for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
         params["eval_metric"] = watch if monitor.sets else "MultiRMSE" if multiple else "RMSE"
         callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]
         booster = catboost.CatBoost(params)
@@ -161,18 +159,16 @@ class CatBoost(Engine):
         return {**params, "boost_from_average": False}
 
     def _pool(self, task: Task, rows: Rows) -> Any:
-        if task.native is None:
-            label, weight, start = rows.y, rows.weight, None
-        else:
-            label = task.native_labels(rows.y)
-            weight = task.native_weights(rows.weight) if rows is task.rows else None
-            start = np.tile(task.loss.intercept_, (rows.y.size, 1))
-        if task.native is None and task.n_outputs > 1:
+        rows = task.as_trained(rows)
+        label, start = rows.y, None
+        if task.native is not None:
+            start = np.tile(task.loss.intercept_, (rows.X.n_rows, 1))
+        elif task.n_outputs > 1:
             label = np.tile(label[:, None], task.n_outputs)  # one target an output, or CatBoost grows no such model
         return self.package().Pool(
             **self._columns(rows.X),
             label=as_single(label, "labels"),
-            weight=as_single(weight, "weights"),
+            weight=as_single(rows.weight, "weights"),
             baseline=start,
         )
 
@@ -210,8 +206,8 @@ class _Watch:
 
     no_jit = True
 
-    def __init__(self, monitor: Monitor, intercept: Any, raised: float):
-        self.monitor, self.intercept, self.raised = monitor, intercept, raised
+    def __init__(self, task: Task, raised: float):
+        self.task, self.raised = task, raised
         self.calls = 0
         self.error: Exception | None = None
 
@@ -227,11 +223,11 @@ class _Watch:
         if index < 0:  # the training set
             return 0.0, 1.0
         try:
-            self.monitor.record(index, np.asarray(approxes, dtype=np.float64).T / self.raised + self.intercept)
+            self.task.monitor.record(index, self.task.complete(np.transpose(approxes) / self.raised))
         except Exception as error:
             self.error = self.error or error
             return 0.0, 1.0
-        return self.monitor.score(), 1.0  # the best model is chosen by the last set's value: give each the first's
+        return self.task.monitor.score(), 1.0  # the best model is chosen by the last set's value: give each the first's
 
     def get_final_error(self, error: float, weight: float) -> float:
         return error

@@ -19,8 +19,6 @@ _NATIVE = {
     "tweedie": "tweedie",
 }
 _PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power"}
-# Native objectives that hand decoded predictions to a metric.
-_DECODED = frozenset({"poisson", "gamma", "tweedie"})
 
 
 class NativeObjective:
@@ -83,13 +81,12 @@ class LightGBM(Engine):
         callbacks = list(task.callbacks)
         if monitor.active:
             callbacks.append(_StopWhenAsked(monitor, lgb))
-        decoded = task.native is not None and task.native.name in _DECODED
         booster = lgb.train(
             params,
             train_set,
             num_boost_round=task.parameters.n_estimators,
             valid_sets=sets,
-            feval=_Watch(monitor, sets, task.watched_intercept, decoded) if sets else None,
+            feval=_Watch(task, sets) if sets else None,
             callbacks=callbacks,
         )
         booster = self._finished(booster, monitor.keep)
@@ -133,16 +130,13 @@ class LightGBM(Engine):
         lgb = self.package()
         names = legal_names(rows.X.names, '[]{}",:')
         data_params = {k: v for k, v in params.items() if k != "objective"}
-        if task.native is None:
-            label, weight, start = rows.y, rows.weight, None
-        else:
-            label, weight = task.native_labels(rows.y), task.native_weights(rows.weight) if reference is None else None
-            start = np.repeat(task.loss.intercept_, rows.y.size)  # class by class, as LightGBM wants it
+        rows = task.as_trained(rows)
         return lgb.Dataset(
             rows.X.values,
-            label=as_single(label, "labels"),
-            weight=as_single(weight, "weights"),
-            init_score=start,
+            label=as_single(rows.y, "labels"),
+            weight=as_single(rows.weight, "weights"),
+            # class by class, as LightGBM wants it
+            init_score=None if task.native is None else np.repeat(task.loss.intercept_, rows.X.n_rows),
             reference=reference,
             feature_name=names or "auto",
             categorical_feature=list(rows.X.categorical),
@@ -177,15 +171,14 @@ def add_to_first_round(booster: Any, constants: Floats) -> None:
 class _Watch:
     """LightGBM's feval: hands the scores of every evaluation set to the monitor."""
 
-    def __init__(self, monitor: Monitor, sets: list[Any], intercept: Any, decoded: bool):
-        self.monitor, self.sets, self.intercept, self.decoded = monitor, sets, intercept, decoded
+    def __init__(self, task: Task, sets: list[Any]):
+        self.task, self.sets = task, sets
 
     def __call__(self, preds: Any, data: Any) -> tuple[str, float, bool]:
         index = next(i for i, known in enumerate(self.sets) if known is data)
-        loss = self.monitor.loss
-        raw = loss.to_raw(preds) if self.decoded else preds + self.intercept
-        self.monitor.record(index, raw)
-        return loss.name, self.monitor.history[f"validation_{index}"][loss.name][-1], False
+        monitor, name = self.task.monitor, self.task.loss.name
+        monitor.record(index, self.task.complete(preds, decoded=True))
+        return name, monitor.history[f"validation_{index}"][name][-1], False
 
 
 class _StopWhenAsked:

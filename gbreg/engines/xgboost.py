@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gbreg import kernels
 from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.links import get_link
 from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {
@@ -18,7 +20,6 @@ _NATIVE = {
     "tweedie": "reg:tweedie",
 }
 _PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power"}
-_DECODED = frozenset({"poisson", "gamma", "tweedie"})
 
 
 class NativeObjective:
@@ -76,7 +77,6 @@ class XGBoost(Engine):
                 params[name] = params.get(name, 0.0) * raised
         data = self._matrix(task, task.rows, params)
         sets = [self._matrix(task, rows, params, reference=data) for rows in monitor.sets]
-        decoded = task.native is not None and task.native.name in _DECODED
         callbacks = list(task.callbacks)
         if monitor.active:
             callbacks.append(_stop_when_asked(monitor, xgb))
@@ -86,7 +86,7 @@ class XGBoost(Engine):
             num_boost_round=task.parameters.n_estimators,
             evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
             obj=NativeObjective(objective) if objective else None,
-            custom_metric=_Watch(monitor, sets, task.watched_intercept, decoded) if sets else None,
+            custom_metric=_Watch(task, sets) if sets else None,
             callbacks=callbacks,
             verbose_eval=False,
         )
@@ -115,12 +115,13 @@ class XGBoost(Engine):
         }
         params = self.merge(mapped, p.engine_params)
         if task.native is not None:
-            # base_score is on the scale of predictions; the link is the objective's own.
-            start = task.loss.predict(task.loss.intercept_) if task.native.labels == "value" else task.loss.intercept_
+            # base_score is on the scale of the objective's own predictions.
+            link = get_link(task.native.link)
+            start = kernels.map_scalar(link.inverse, task.loss.intercept_, link.parameters)
             return {
                 **params,
                 **(self.native_parameters(task.native) or {}),
-                "base_score": float(start[0]),
+                "base_score": start.tolist(),
                 "disable_default_eval_metric": 1,
             }
         outputs = {"num_target": task.n_outputs} if task.n_outputs > 1 else {}
@@ -132,14 +133,11 @@ class XGBoost(Engine):
         types = None
         if X.categorical:
             types = ["c" if j in X.categorical else "float" for j in range(X.values.shape[1])]
-        if task.native is None:
-            label, weight = rows.y, rows.weight
-        else:
-            label, weight = task.native_labels(rows.y), task.native_weights(rows.weight) if reference is None else None
+        rows = task.as_trained(rows)
         return xgb.QuantileDMatrix(
             X.values,
-            label=as_single(label, "labels"),
-            weight=as_single(weight, "weights"),
+            label=as_single(rows.y, "labels"),
+            weight=as_single(rows.weight, "weights"),
             missing=np.nan,
             feature_names=legal_names(X.names, "[]<"),
             feature_types=types,
@@ -170,16 +168,14 @@ class XGBoost(Engine):
 class _Watch:
     """XGBoost's custom_metric: hands the scores of every evaluation set to the monitor."""
 
-    def __init__(self, monitor: Monitor, sets: list[Any], intercept: Any, decoded: bool):
-        self.monitor, self.sets, self.intercept, self.decoded = monitor, sets, intercept, decoded
+    def __init__(self, task: Task, sets: list[Any]):
+        self.task, self.sets = task, sets
 
     def __call__(self, preds: Any, data: Any) -> tuple[str, float]:
         index = next(i for i, known in enumerate(self.sets) if known is data)
-        loss = self.monitor.loss
-        scores = np.asarray(preds, dtype=np.float64)
-        raw = loss.to_raw(scores) if self.decoded else scores + self.intercept
-        self.monitor.record(index, raw)
-        return "loss", self.monitor.history[f"validation_{index}"][loss.name][-1]
+        monitor = self.task.monitor
+        monitor.record(index, self.task.complete(preds, decoded=True))
+        return "loss", monitor.history[f"validation_{index}"][monitor.loss.name][-1]
 
 
 def _stop_when_asked(monitor: Monitor, xgb: Any) -> Any:

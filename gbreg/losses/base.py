@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -56,6 +56,11 @@ class Integers:
 SearchSpace = Mapping[str, Uniform | LogUniform | Choice | Integers]
 
 
+def labels_as_given(y: Floats) -> tuple[Floats, Floats | None]:
+    """What most native objectives train on: y itself, and weights as they are."""
+    return y, None
+
+
 @dataclass(frozen=True)
 class NativeForm:
     """The engine-neutral name under which a booster may have this loss built in.
@@ -66,13 +71,17 @@ class NativeForm:
         For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
     parameters : dict
         For example ``{"delta": 1.0}``.
-    labels : {"value", "raw"}
-        Whether the engine trains on y or on ``link(y)``.
+    link : str
+        From raw scores to what the native objective itself predicts: "log" for Poisson, "logit" for a cross-entropy.
+    labels : function of y
+        Gives the labels that the engine trains on, shape (n_samples,) or (n_samples, n_outputs), and what the rows'
+        weights are multiplied by, or None.
     """
 
     name: str
     parameters: dict[str, float] = field(default_factory=dict)
-    labels: str = "value"
+    link: str = "identity"
+    labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
 
 
 def weighted_quantile(y: Floats, q: float, sample_weight: Floats) -> float:

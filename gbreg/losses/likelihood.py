@@ -53,7 +53,7 @@ class Poisson(MeanLikelihood):
         return exp(eta)
 
     def native_form(self) -> NativeForm:
-        return NativeForm("poisson")
+        return NativeForm("poisson", link="log")
 
 
 class Gamma(MeanLikelihood):
@@ -82,7 +82,7 @@ class Gamma(MeanLikelihood):
         return 1.0
 
     def native_form(self) -> NativeForm:
-        return NativeForm("gamma")
+        return NativeForm("gamma", link="log")
 
 
 def _rise(start: float, end: float, way: float) -> float:
@@ -133,4 +133,4 @@ class Tweedie(MeanLikelihood):
         return exp((2.0 - power) * eta)
 
     def native_form(self) -> NativeForm:
-        return NativeForm("tweedie", {"power": self.power})
+        return NativeForm("tweedie", {"power": self.power}, link="log")

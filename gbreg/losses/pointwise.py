@@ -557,4 +557,4 @@ class TransformedSquaredError(PointwiseLoss):
         return np.concatenate([part @ self.residual_weights_ for part in parts])
 
     def native_form(self) -> NativeForm:
-        return NativeForm("squared_error", labels="raw")
+        return NativeForm("squared_error", labels=lambda y: (self.to_raw(y), None))
