@@ -125,6 +125,12 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     return validate_data(estimator, X, accept_sparse=sparse, dtype=None, ensure_all_finite=finite, reset=reset)
 
 
+def take_rows(X: Any, index: Any) -> Any:
+    """Those rows of a table, in its own kind, an array, a CSR or a CSC matrix."""
+    frame = _as_frame(X)
+    return X[index] if frame is None else frame[index].to_native()
+
+
 def numeric_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
     """Place and float64 values of one column of a table, array, CSR or CSC matrix, NaN where missing.
 

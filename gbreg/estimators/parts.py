@@ -1,0 +1,60 @@
+"""What estimators made of others share: their parts' data, and fitting them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import has_fit_parameter
+
+from gbreg.estimators.columns import check_features, take_rows
+from gbreg.estimators.regressor import as_pairs
+from gbreg.losses.base import Floats, check_sample_weight
+
+
+def fit_part(
+    estimator: Any, X: Any, y: Floats, weight: Floats | None, sets: list[Any], callbacks: Sequence[Any] | None = None
+) -> Any:
+    """A fitted clone; `ValueError` for weights, evaluation sets (X, y, weight) or callbacks where it takes none."""
+    estimator = clone(estimator)
+    arguments: dict[str, Any] = {}
+    if weight is not None:
+        arguments["sample_weight"] = weight
+    if sets:
+        arguments["eval_set"] = [(X_, y_) for X_, y_, _ in sets]
+        if any(w is not None for *_, w in sets):
+            arguments["eval_sample_weight"] = [w for *_, w in sets]
+    if callbacks is not None:
+        arguments["callbacks"] = callbacks
+    for name in arguments:
+        if not has_fit_parameter(estimator, name):
+            raise ValueError(f"{name}: {type(estimator).__name__} takes none; leave it out, or use another part")
+    return estimator.fit(X, y, **arguments)
+
+
+def as_sets(
+    estimator: Any, eval_set: Any, eval_sample_weight: Any, check_labels: Callable[[Any], Floats]
+) -> list[tuple[Any, Floats, Floats | None]]:
+    """Evaluation sets as (X, y, weight), held to what the training data were; errors name the set."""
+    sets = []
+    for i, ((X, y), weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
+        try:
+            X, labels = check_features(estimator, X, reset=False), check_labels(y)
+            check_consistent_length(X, labels)
+            sets.append((X, labels, None if weight is None else check_sample_weight(weight, labels.size)))
+        except ValueError as error:
+            raise ValueError(f"eval_set[{i}]: {error}") from error
+    return sets
+
+
+def rows_where(mask: Any, X: Any, y: Floats, weight: Floats | None) -> tuple[Any, Floats, Floats | None]:
+    """The rows of a table or array, and of its labels and weights (or None), where the mask holds."""
+    index = np.flatnonzero(mask)
+    return take_rows(X, index), y[index], None if weight is None else weight[index]
+
+
+def n_rows(X: Any) -> int:
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
