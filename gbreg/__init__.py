@@ -15,18 +15,26 @@ if TYPE_CHECKING:
     from gbreg import metrics as metrics
     from gbreg.callables import metric as metric
     from gbreg.callables import objective as objective
+    from gbreg.estimators import BucketRegressor as BucketRegressor
+    from gbreg.estimators import D2QRegressor as D2QRegressor
     from gbreg.estimators import GBRegressor as GBRegressor
+    from gbreg.estimators import HurdleRegressor as HurdleRegressor
+    from gbreg.estimators import ZILNRegressor as ZILNRegressor
     from gbreg.persistence import load as load
 
 _PUBLIC = {
+    "BucketRegressor": "gbreg.estimators",
+    "D2QRegressor": "gbreg.estimators",
     "GBRegressor": "gbreg.estimators",
+    "HurdleRegressor": "gbreg.estimators",
+    "ZILNRegressor": "gbreg.estimators",
     "load": "gbreg.persistence",
     "metric": "gbreg.callables",
     "objective": "gbreg.callables",
 }
 _MODULES = ("datasets", "losses", "metrics", "testing")
 
-__all__ = ["GBRegressor", "load", "losses", "metric", "metrics", "objective"]
+__all__ = [*_PUBLIC, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -225,7 +225,7 @@ def predict(
     tables.check_writable(out, "--out")
     loaded = _load(model)
     names = _trained_on(loaded, model)
-    categorical = [names[j] for j in loaded._columns.categories]
+    categorical = [names[j] for j in loaded.columns_.categories]
     X = tables.matching(data, names, categorical, f"table {str(table)!r}")
     predicted = loaded.set_params(n_jobs=n_jobs).predict(X)
     tables.write_table(data.select(copied).append_column("prediction", [predicted]), out)

@@ -1,7 +1,12 @@
-"""Saving and loading without pickle: one zip with the engine's own model file and a JSON description."""
+"""Saving and loading without pickle: one zip with the engines' own model files, arrays, and a JSON description.
+
+The description of an estimator is its class, its parameters and its fitted attributes; what JSON cannot hold stands in it as
+``{"$kind": ...}``. An estimator joins the format by being exported from `gbreg.estimators`.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -11,19 +16,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from gbreg.engines import get_engine
+from gbreg import estimators
+from gbreg.engines import ENGINES
 from gbreg.estimators.columns import Columns
-from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import Loss, loss_from_json
 
 FORMAT = 1
-ESTIMATORS = {cls.__name__: cls for cls in (GBRegressor,)}
+DESCRIPTION = "gbreg.json"
+ESTIMATORS: dict[str, type] = {name: getattr(estimators, name) for name in estimators.__all__}
+# Prediction does without them: what cannot be written of these is replaced by the default.
+_DISPENSABLE = ("eval_metric", "random_state")
 
 
-def save(model: GBRegressor, path: str | Path) -> None:
-    """Write a fitted estimator to `path`: first to a temporary file beside it, then renamed over it."""
-    description = describe(model)
+def save(model: Any, path: str | Path) -> None:
+    """Write a fitted estimator to `path`: first to a temporary file beside it, then renamed over it.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator has not been fitted.
+    TypeError
+        If a part of it can only be pickled, such as a scikit-learn classifier in a `HurdleRegressor`.
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    check_is_fitted(model)
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"save: folder {str(path.parent)!r} does not exist: create it first")
@@ -31,10 +51,9 @@ def save(model: GBRegressor, path: str | Path) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("gbreg.json", json.dumps(description, indent=1))
-                if model.booster_ is not None:
-                    engine = get_engine(model.engine)
-                    archive.writestr(engine.model_file, engine.to_bytes(model.booster_))
+                described = _Writer(archive).estimator(model, "")
+                head = {"format": FORMAT, "versions": _versions()}
+                archive.writestr(DESCRIPTION, json.dumps(head | described, indent=1))
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -44,64 +63,21 @@ def save(model: GBRegressor, path: str | Path) -> None:
         raise
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def describe(model: GBRegressor) -> dict[str, Any]:
-    """Everything about a fitted estimator but the booster, as plain JSON values."""
-    from sklearn.utils.validation import check_is_fitted
-
-    check_is_fitted(model, "loss_")
-    parameters = model.get_params(deep=False)
-    parameters["loss"] = _without_state(model.loss)
-    if not isinstance(parameters["eval_metric"], str):
-        parameters["eval_metric"] = "loss"  # a function cannot be saved, and prediction does not need it
-    if not isinstance(parameters["random_state"], int):
-        parameters["random_state"] = None
-    try:
-        json.dumps(parameters["engine_params"])
-    except TypeError as error:
-        raise TypeError(f"save: engine_params must hold plain JSON values: {error}") from error
-    names = getattr(model, "feature_names_in_", None)
-    return {
-        "format": FORMAT,
-        "estimator": type(model).__name__,
-        "parameters": parameters,
-        "loss": model.loss_.to_json(),
-        "columns": model._columns.to_json(),
-        "native": model.native_,
-        "best_iteration": model.best_iteration_,
-        "evals_result": model.evals_result_,
-        "n_features_in": model.n_features_in_,
-        "feature_names_in": None if names is None else list(names),
-        "versions": {name: _version(name) for name in ("gbreg", get_engine(model.engine).module)},
-    }
-
-
-def _without_state(loss: str | Loss) -> Any:
-    return loss if isinstance(loss, str) else {**loss.to_json(), "state": {}}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def load(path: str | Path) -> GBRegressor:
+def load(path: str | Path) -> Any:
     """The estimator that `save` wrote; predicts bit for bit the same.
 
     Nothing in the file is executed. A loss of your own is found by name among the classes imported so far.
+
+    Raises
+    ------
+    ValueError
+        If the file was not written by `save`, or by a gbreg of another format.
     """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            description = json.loads(archive.read("gbreg.json"))
-            files = {name: archive.read(name) for name in archive.namelist() if name != "gbreg.json"}
+            description = json.loads(archive.read(DESCRIPTION))
+            files = {name: archive.read(name) for name in archive.namelist() if name != DESCRIPTION}
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"load: {str(path)!r} is not a file written by gbreg's save ({error})") from error
     if description["format"] != FORMAT:
@@ -109,18 +85,112 @@ def load(path: str | Path) -> GBRegressor:
             f"load: {str(path)!r} has format {description['format']}, this gbreg reads {FORMAT}: install the gbreg "
             f"that wrote it ({description['versions'].get('gbreg')})"
         )
-    parameters = description["parameters"]
-    if not isinstance(parameters["loss"], str):
-        parameters["loss"] = loss_from_json(parameters["loss"])
-    model = ESTIMATORS[description["estimator"]](**parameters)
-    model.loss_ = loss_from_json(description["loss"])
-    model._columns = Columns.from_json(description["columns"])
-    model.native_ = description["native"]
-    model.best_iteration_ = description["best_iteration"]
-    model.evals_result_ = description["evals_result"]
-    model.n_features_in_ = description["n_features_in"]
-    if description["feature_names_in"] is not None:
-        model.feature_names_in_ = np.array(description["feature_names_in"], dtype=object)
-    engine = get_engine(model.engine)
-    model.booster_ = engine.from_bytes(files[engine.model_file]) if engine.model_file in files else None
-    return model
+    return _Reader(files).estimator(description)
+
+
+class _Writer:
+    """Turns values into JSON, and into files of an archive where they are too large or not ours."""
+
+    def __init__(self, archive: zipfile.ZipFile):
+        self.archive = archive
+
+    def estimator(self, model: Any, where: str) -> dict[str, Any]:
+        """Class, parameters and fitted attributes; `where` is the path to it, and the name of its files."""
+        parameters = model.get_params(deep=False)
+        for name in set(_DISPENSABLE) & set(parameters):
+            if not isinstance(parameters[name], str | int | None):
+                parameters[name] = type(model)().get_params()[name]
+        fitted = {k: v for k, v in vars(model).items() if k.endswith("_") and not k.startswith("_")}
+        return {
+            "estimator": type(model).__name__,
+            "parameters": {k: self.value(v, f"{where}{k}") for k, v in parameters.items()},
+            "fitted": {k: self.value(v, f"{where}{k}") for k, v in fitted.items()},
+        }
+
+    def value(self, value: Any, where: str) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, list):
+            return [self.value(v, where) for v in value]
+        if isinstance(value, tuple):
+            return {"$tuple": [self.value(v, where) for v in value]}
+        if isinstance(value, dict) and all(isinstance(k, str) and not k.startswith("$") for k in value):
+            return {k: self.value(v, f"{where}.{k}") for k, v in value.items()}
+        if isinstance(value, np.ndarray):
+            return {"$strings": value.tolist()} if value.dtype == object else {"$array": self._array(value, where)}
+        if isinstance(value, Loss):
+            return {"$loss": value.to_json()}
+        if isinstance(value, Columns):
+            return {"$columns": value.to_json()}
+        if type(value).__name__ in ESTIMATORS and isinstance(value, BaseEstimator):
+            return {"$estimator": self.estimator(value, f"{where}/")}
+        engine = type(value).__module__.split(".")[0]
+        if engine in ENGINES:
+            name = f"{where}/{ENGINES[engine].model_file}"
+            self.archive.writestr(name, ENGINES[engine].to_bytes(value))
+            return {"$booster": [engine, name]}
+        raise TypeError(
+            f"save: {where}={value!r} could only be pickled, and a gbreg file holds no pickle: use a gbreg estimator in its "
+            "place and plain values as parameters, or pickle the whole model yourself"
+        )
+
+    def _array(self, array: Any, where: str) -> str:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        self.archive.writestr(f"{where}.npy", buffer.getvalue())
+        return f"{where}.npy"
+
+
+class _Reader:
+    """The reverse of `_Writer`."""
+
+    def __init__(self, files: dict[str, bytes]):
+        self.files = files
+
+    def estimator(self, described: dict[str, Any]) -> Any:
+        cls = ESTIMATORS[described["estimator"]]
+        model = cls(**{k: self.value(v) for k, v in described["parameters"].items()})
+        for name, value in described["fitted"].items():
+            setattr(model, name, self.value(value))
+        return model
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if not (len(value) == 1 and next(iter(value)).startswith("$")):
+            return {k: self.value(v) for k, v in value.items()}
+        ((kind, held),) = value.items()
+        if kind == "$tuple":
+            return tuple(self.value(v) for v in held)
+        if kind == "$strings":
+            return np.array(held, dtype=object)
+        if kind == "$array":
+            return np.load(io.BytesIO(self.files[held]), allow_pickle=False)
+        if kind == "$loss":
+            return loss_from_json(held)
+        if kind == "$columns":
+            return Columns.from_json(held)
+        if kind == "$estimator":
+            return self.estimator(held)
+        engine, name = held
+        return ENGINES[engine].from_bytes(self.files[name])
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("gbreg", *(engine.module for engine in ENGINES.values())):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,5 +1,9 @@
 """scikit-learn estimators."""
 
+from gbreg.estimators.bucket import BucketRegressor
+from gbreg.estimators.d2q import D2QRegressor
+from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.ziln import ZILNRegressor
 
-__all__ = ["GBRegressor"]
+__all__ = ["BucketRegressor", "D2QRegressor", "GBRegressor", "HurdleRegressor", "ZILNRegressor"]

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
+from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils.validation import check_is_fitted
 
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
+from gbreg.estimators.base import Savable
+from gbreg.estimators.columns import check_features
+from gbreg.estimators.parts import as_sets, fit_part, n_rows, rows_where
 from gbreg.estimators.readout import Functional, read
-from gbreg.estimators.regressor import as_labels, as_pairs
+from gbreg.estimators.regressor import as_labels
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses.base import Floats, check_inside, check_sample_weight
 
 
-class HurdleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """P(y > 0) times E[y | y > 0]: one model says whether, trained on all rows, one how much, on the positive ones.
 
     Parameters
@@ -66,6 +70,7 @@ class HurdleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         *,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Fit the classifier to ``y > 0`` on all rows, the regressor to y on the rows where it is positive.
 
@@ -77,8 +82,11 @@ class HurdleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight : array-like of shape (n_samples,), optional
             Passed to the parts that take it; an error where one does not.
         eval_set : (X, y) or list of them, optional
-            Each part gets its own form of it, and stops early by itself.
+            Each part gets its own form of it, and stops early by itself; sets without positive labels are no use to the
+            regressor, which goes without them.
         eval_sample_weight : array or list of arrays, optional
+        callbacks : list, optional
+            Given to both parts.
 
         Returns
         -------
@@ -89,32 +97,34 @@ class HurdleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             For negative labels, and for weights or evaluation sets that a part cannot take.
         """
-        validate_data(self, X, skip_check_array=True, reset=True)
+        X = check_features(self, X, reset=True)
+        labels = self._labels(y)
+        check_consistent_length(X, labels)
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
+        sets = as_sets(self, eval_set, eval_sample_weight, self._labels)
+        positive = (labels > 0).astype(np.float64)
+        probability = float(np.average(positive, weights=weight))
+        classifier = regressor = None
+        if 0.0 < probability < 1.0:
+            whether = [(X_, (y_ > 0).astype(np.float64), w) for X_, y_, w in sets]
+            classifier = fit_part(self.classifier, X, positive, weight, whether, callbacks)
+        if probability > 0.0:
+            how_much = [s for s in map(_positive, sets) if s[1].size]
+            regressor = fit_part(self.regressor, *_positive((X, labels, weight)), how_much, callbacks)
+        self.probability_, self.classifier_, self.regressor_ = probability, classifier, regressor
+        return self
+
+    def _labels(self, y: ArrayLike) -> Floats:
         labels = as_labels(self, y)
         check_inside(labels, NON_NEGATIVE, type(self).__name__, "predict losses and refunds with a loss on all reals")
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
-        used = np.ones(labels.size, dtype=bool) if weight is None else weight > 0
-        positive = labels > 0
-        self.probability_ = float(np.average(positive, weights=weight))
-        self.classifier_ = self.regressor_ = None
-        sets = [(*pair, w) for pair, w in as_pairs(eval_set, eval_sample_weight)]
-        if 0.0 < self.probability_ < 1.0:
-            whether = [(X_, (np.asarray(y_) > 0).astype(np.float64), w) for X_, y_, w in sets]
-            self.classifier_ = _fitted(self.classifier, X, positive.astype(np.float64), weight, whether)
-        if self.probability_ > 0.0:
-            how_much = [_rows_where(np.asarray(y_) > 0, X_, np.asarray(y_), w) for X_, y_, w in sets]
-            X_positive, y_positive, weight_positive = _rows_where(positive & used, X, labels, weight)
-            self.regressor_ = _fitted(
-                self.regressor, X_positive, y_positive, weight_positive, [s for s in how_much if s[1].size]
-            )
-        return self
+        return labels
 
     def predict_probability(self, X: Any) -> Floats:
         """P(y > 0) of every row, shape (n_samples,)."""
         check_is_fitted(self, "probability_")
-        validate_data(self, X, skip_check_array=True, reset=False)
+        X = check_features(self, X, reset=False)
         if self.classifier_ is None:
-            return np.full(_n_rows(X), self.probability_)
+            return np.full(n_rows(X), self.probability_)
         if is_classifier(self.classifier_):
             return np.asarray(self.classifier_.predict_proba(X)[:, 1], dtype=np.float64)
         return np.clip(np.asarray(self.classifier_.predict(X), dtype=np.float64), 0.0, 1.0)
@@ -158,26 +168,7 @@ class HurdleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _fitted(estimator: Any, X: Any, y: Floats, weight: Floats | None, sets: list[Any]) -> Any:
-    estimator = clone(estimator)
-    arguments: dict[str, Any] = {}
-    if weight is not None:
-        if not has_fit_parameter(estimator, "sample_weight"):
-            raise ValueError(f"sample_weight: {type(estimator).__name__} takes none; leave it out, or use another part")
-        arguments["sample_weight"] = weight
-    if sets:
-        if not has_fit_parameter(estimator, "eval_set"):
-            raise ValueError(f"eval_set: {type(estimator).__name__} takes none; leave it out, or use another part")
-        arguments["eval_set"] = [(X_, y_) for X_, y_, _ in sets]
-        if any(w is not None for *_, w in sets):
-            arguments["eval_sample_weight"] = [w for *_, w in sets]
-    return estimator.fit(X, y, **arguments)
-
-
-def _rows_where(mask: Any, X: Any, y: Floats, weight: Any) -> tuple[Any, Floats, Any]:
-    index = np.flatnonzero(mask)
-    return _safe_indexing(X, index), y[index], None if weight is None else np.asarray(weight)[index]
-
-
-def _n_rows(X: Any) -> int:
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+def _positive(rows: tuple[Any, Floats, Floats | None]) -> tuple[Any, Floats, Floats | None]:
+    """The rows (X, y, weight) that say how much."""
+    X, y, weight = rows
+    return rows_where((y > 0) if weight is None else (y > 0) & (weight > 0), X, y, weight)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from numbers import Integral, Real
-from pathlib import Path
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, scores_shape, thread_count
 from gbreg.engines.base import TrainableLoss
+from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import Columns
 from gbreg.estimators.progress import progress
 from gbreg.estimators.readout import Functional, read
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _HUGE = float(np.finfo(np.float32).max)
 
 
-class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class GBRegressor(BoostedRegressor):
     """Gradient boosting of any gbreg loss on LightGBM, XGBoost or CatBoost.
 
     Parameters
@@ -80,6 +79,8 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         are equal: then nothing is trained, and that label is predicted.
     loss_ : Loss
         The fitted loss.
+    columns_ : Columns
+        Names and categories of the training columns.
     native_ : bool
         Whether the engine's built-in form was used.
     best_iteration_ : int
@@ -101,28 +102,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     True
     """
 
-    _parameter_constraints = {
-        "loss": [str, Loss],
-        "engine": [str],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "max_leaves": [Interval(Integral, 2, None, closed="left")],
-        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
-        "min_child_samples": [Interval(Integral, 1, None, closed="left")],
-        "subsample": [Interval(Real, 0, 1, closed="right")],
-        "colsample": [Interval(Real, 0, 1, closed="right")],
-        "reg_lambda": [Interval(Real, 0, None, closed="left")],
-        "max_bins": [Interval(Integral, 2, 65535, closed="both")],
-        "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "eval_metric": [str, callable],
-        "hessian": [StrOptions({"safe", "exact", "expected"})],
-        "native": [StrOptions({"auto"}), "boolean"],
-        "engine_params": [dict, None],
-        "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = {**BoostedRegressor._parameter_constraints, "loss": [str, Loss]}
 
     loss_: TrainableLoss
 
@@ -150,26 +130,28 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
+        super().__init__(
+            engine=engine,
+            n_estimators=n_estimators,
+            learning_rate=learning_rate,
+            max_leaves=max_leaves,
+            max_depth=max_depth,
+            min_child_samples=min_child_samples,
+            subsample=subsample,
+            colsample=colsample,
+            reg_lambda=reg_lambda,
+            max_bins=max_bins,
+            early_stopping_rounds=early_stopping_rounds,
+            validation_fraction=validation_fraction,
+            eval_metric=eval_metric,
+            hessian=hessian,
+            native=native,
+            engine_params=engine_params,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
         self.loss = loss
-        self.engine = engine
-        self.n_estimators = n_estimators
-        self.learning_rate = learning_rate
-        self.max_leaves = max_leaves
-        self.max_depth = max_depth
-        self.min_child_samples = min_child_samples
-        self.subsample = subsample
-        self.colsample = colsample
-        self.reg_lambda = reg_lambda
-        self.max_bins = max_bins
-        self.early_stopping_rounds = early_stopping_rounds
-        self.validation_fraction = validation_fraction
-        self.eval_metric = eval_metric
-        self.hessian = hessian
-        self.native = native
-        self.engine_params = engine_params
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def fit(
         self,
@@ -211,7 +193,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         engine.package()
         loss: TrainableLoss = clone(get_loss(self.loss))
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
-        self._columns = Columns.of(X)
+        self.columns_ = Columns.of(X)
         validate_data(self, X, skip_check_array=True, reset=True)
         rows = _counting(self._rows(X, y, sample_weight))
         sets = self._eval_sets(eval_set, eval_sample_weight, loss)
@@ -240,7 +222,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
 
     def _rows(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
-        features = self._columns.matrix(X)
+        features = self.columns_.matrix(X)
         labels = as_labels(self, y)
         if labels.size != features.n_rows:
             raise ValueError(f"X has {features.n_rows:,} rows and y has {labels.size:,}: they must have the same number")
@@ -315,7 +297,7 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if getattr(X, "ndim", 2) != 2:
             check_array(X)  # its error says how to reshape
         validate_data(self, X, skip_check_array=True, reset=False)
-        return self._columns.matrix(X)
+        return self.columns_.matrix(X)
 
     def _raw(self, features: Features) -> Floats:
         shape = scores_shape(self.loss_, features.n_rows)
@@ -367,12 +349,6 @@ class GBRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if self.booster_ is None:
             return np.zeros(self.n_features_in_)
         return get_engine(self.engine).feature_importances(self.booster_)
-
-    def save(self, path: str | Path) -> None:
-        """Write the model to one file, atomically: the engine's own model and JSON in a zip, no pickle."""
-        from gbreg.persistence import save
-
-        save(self, path)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,92 @@
+"""What every estimator has: the parameters of boosting, and saving."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+
+
+class Savable:
+    """What can be written to a file, see `gbreg.persistence`."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file, atomically: the engines' own models and JSON in a zip, no pickle."""
+        from gbreg.persistence import save
+
+        save(self, path)
+
+
+class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators that train boosters: engine, trees, early stopping, curvature. `GBRegressor` explains them."""
+
+    _parameter_constraints: dict[str, Any] = {
+        "engine": [str],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "max_leaves": [Interval(Integral, 2, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "min_child_samples": [Interval(Integral, 1, None, closed="left")],
+        "subsample": [Interval(Real, 0, 1, closed="right")],
+        "colsample": [Interval(Real, 0, 1, closed="right")],
+        "reg_lambda": [Interval(Real, 0, None, closed="left")],
+        "max_bins": [Interval(Integral, 2, 65535, closed="both")],
+        "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "eval_metric": [str, callable],
+        "hessian": [StrOptions({"safe", "exact", "expected"})],
+        "native": [StrOptions({"auto"}), "boolean"],
+        "engine_params": [dict, None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        engine: str = "lightgbm",
+        n_estimators: int = 100,
+        learning_rate: float = 0.1,
+        max_leaves: int = 31,
+        max_depth: int | None = None,
+        min_child_samples: int = 20,
+        subsample: float = 1.0,
+        colsample: float = 1.0,
+        reg_lambda: float = 0.0,
+        max_bins: int = 255,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
+        eval_metric: Any = "loss",
+        hessian: str = "safe",
+        native: str | bool = "auto",
+        engine_params: dict[str, Any] | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.engine = engine
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.max_leaves = max_leaves
+        self.max_depth = max_depth
+        self.min_child_samples = min_child_samples
+        self.subsample = subsample
+        self.colsample = colsample
+        self.reg_lambda = reg_lambda
+        self.max_bins = max_bins
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
+        self.eval_metric = eval_metric
+        self.hessian = hessian
+        self.native = native
+        self.engine_params = engine_params
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+
+BOOSTING_PARAMETERS = tuple(BoostedRegressor._get_param_names())

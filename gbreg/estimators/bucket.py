@@ -1,0 +1,129 @@
+"""BucketRegressor: regression as classification into buckets, read as a whole distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import StrOptions
+
+from gbreg.estimators.base import BoostedRegressor
+from gbreg.estimators.hurdle import HurdleRegressor
+from gbreg.estimators.preset import Preset
+from gbreg.estimators.regressor import GBRegressor
+from gbreg.losses import SoftmaxBuckets
+
+
+class BucketRegressor(Preset):
+    """Which bucket a label falls into, by softmax: one fitted model, read as mean, median, quantile or log mean.
+
+    With the defaults it is a hurdle with a semi-parametric log-normal: a binary model says whether y > 0; two trees a
+    round tilt the positive labels' own distribution by ln y and its square.
+
+    Parameters
+    ----------
+    n_buckets, edges, representative, rank, basis, soft, sigma, space, at, unbiased, tail_shape
+        As in `gbreg.losses.SoftmaxBuckets`.
+    zeros : {"hurdle", "bucket"}, default "hurdle"
+        Whether labels of 0 are left to a binary model of their own, with the buckets on the positive ones, or are one of
+        the buckets. Without zeros both are the same.
+    engine, n_estimators, ..., verbose
+        As in `GBRegressor`.
+
+    Attributes
+    ----------
+    model_ : HurdleRegressor or GBRegressor
+        What was fitted.
+    booster_, loss_, native_, best_iteration_
+        Those of `model_`; of a hurdle a pair, of the binary part and of the buckets.
+    evals_result_, feature_importances_, n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gbreg import BucketRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(2000, 2))
+    >>> y = np.where(rng.random(2000) < 0.4, 0.0, np.exp(1 + X[:, 0] + rng.normal(size=2000)))
+    >>> model = BucketRegressor(n_estimators=50).fit(X, y)
+    >>> bool(0.9 < model.predict(X).sum() / y.sum() < 1.1)
+    True
+    >>> model.predict(X, functional=0.9).shape, model.predict_distribution(X).interval(0.2).shape
+    ((2000,), (2000, 2))
+    """
+
+    _parameter_constraints = {**BoostedRegressor._parameter_constraints, "zeros": [StrOptions({"hurdle", "bucket"})]}
+
+    def __init__(
+        self,
+        n_buckets: int = 96,
+        edges: str | ArrayLike = "mixed",
+        representative: str = "mean",
+        rank: int | None = 2,
+        basis: str | tuple[str, ...] = "functionals",
+        zeros: str = "hurdle",
+        soft: str | None = None,
+        sigma: float | tuple[float, float] | None = None,
+        space: str = "raw",
+        at: str = "representative",
+        unbiased: bool = False,
+        tail_shape: float | None = None,
+        *,
+        engine: str = "lightgbm",
+        n_estimators: int = 100,
+        learning_rate: float = 0.1,
+        max_leaves: int = 31,
+        max_depth: int | None = None,
+        min_child_samples: int = 20,
+        subsample: float = 1.0,
+        colsample: float = 1.0,
+        reg_lambda: float = 0.0,
+        max_bins: int = 255,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
+        eval_metric: Any = "loss",
+        hessian: str = "safe",
+        native: str | bool = "auto",
+        engine_params: dict[str, Any] | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        super().__init__(
+            engine=engine,
+            n_estimators=n_estimators,
+            learning_rate=learning_rate,
+            max_leaves=max_leaves,
+            max_depth=max_depth,
+            min_child_samples=min_child_samples,
+            subsample=subsample,
+            colsample=colsample,
+            reg_lambda=reg_lambda,
+            max_bins=max_bins,
+            early_stopping_rounds=early_stopping_rounds,
+            validation_fraction=validation_fraction,
+            eval_metric=eval_metric,
+            hessian=hessian,
+            native=native,
+            engine_params=engine_params,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.n_buckets = n_buckets
+        self.edges = edges
+        self.representative = representative
+        self.rank = rank
+        self.basis = basis
+        self.zeros = zeros
+        self.soft = soft
+        self.sigma = sigma
+        self.space = space
+        self.at = at
+        self.unbiased = unbiased
+        self.tail_shape = tail_shape
+
+    def _model(self) -> GBRegressor | HurdleRegressor:
+        loss = SoftmaxBuckets(**{name: getattr(self, name) for name in SoftmaxBuckets._get_param_names()})
+        loss.check_parameters()
+        return self._hurdle(loss) if self.zeros == "hurdle" else self._boosted(loss)

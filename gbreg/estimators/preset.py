@@ -1,0 +1,172 @@
+"""What BucketRegressor, OrdinalRegressor and ZILNRegressor share: each stands for a model built of other estimators."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
+from gbreg.estimators.columns import Columns
+from gbreg.estimators.hurdle import HurdleRegressor
+from gbreg.estimators.readout import Functional
+from gbreg.estimators.regressor import GBRegressor, as_labels
+from gbreg.links import NON_NEGATIVE
+from gbreg.losses.base import Floats, Loss, check_inside
+
+if TYPE_CHECKING:
+    from gbreg.distribution import Distribution
+
+
+class Preset(BoostedRegressor):
+    """Fits the model that its parameters describe, `model_`, and answers with it.
+
+    A model is a `GBRegressor`, or a `HurdleRegressor` of two of them: then `booster_`, `loss_`, `native_` and
+    `best_iteration_` are pairs, of the binary part and of that on the positives (None for a part that had nothing to learn).
+    """
+
+    model_: GBRegressor | HurdleRegressor
+
+    @abstractmethod
+    def _model(self) -> GBRegressor | HurdleRegressor:
+        """The unfitted model; `ValueError` for parameters that are not allowed."""
+
+    def _boosted(self, loss: str | Loss, **replaced: Any) -> GBRegressor:
+        return GBRegressor(loss, **{name: getattr(self, name) for name in BOOSTING_PARAMETERS} | replaced)
+
+    def _hurdle(self, loss: Loss) -> HurdleRegressor:
+        """A native binary model on all rows, and the loss on the positive ones; `eval_metric` is for the second."""
+        whether = {"eval_metric": "loss", "hessian": "safe", "native": "auto"}
+        return HurdleRegressor(self._boosted("bernoulli", **whether), self._boosted(loss))
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        eval_set: Any = None,
+        eval_sample_weight: Any = None,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Self:
+        """Fit `model_`.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            In the unit of the target.
+        sample_weight : array-like of shape (n_samples,), optional
+        eval_set : (X, y) or list of them, optional
+        eval_sample_weight : array or list of arrays, optional
+        callbacks : list, optional
+            The engine's own callbacks; a model of two boosters hands them to both.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Before training, for parameters, labels or weights that are not allowed.
+        FloatingPointError
+            If training diverges.
+        """
+        self._validate_params()
+        model = self._model()
+        check_inside(as_labels(self, y), NON_NEGATIVE, type(self).__name__, "predict refunds with a loss on all reals")
+        model.fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
+        self.model_ = model
+        return self
+
+    def _fitted(self) -> GBRegressor | HurdleRegressor:
+        check_is_fitted(self, "model_")
+        for part in self._parts():
+            if part is not None:
+                part.n_jobs = self.n_jobs
+        return self.model_
+
+    def _parts(self) -> tuple[GBRegressor | None, ...]:
+        model = self.model_
+        return (model,) if isinstance(model, GBRegressor) else (model.classifier_, model.regressor_)
+
+    def predict(self, X: Any, functional: Functional = None) -> Floats:
+        """Predictions of shape (n_samples,): the mean, or another readout of the predicted distribution.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        functional : {"mean", "median", "mode", "log_mean"}, float or None
+            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean.
+        """
+        return self._fitted().predict(X, functional)
+
+    def predict_distribution(self, X: Any) -> Distribution:
+        """The distribution of every row's label."""
+        return self._fitted().predict_distribution(X)
+
+    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
+        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
+        return self._fitted().predict_quantile(X, q)
+
+    def _of_parts(self, name: str) -> Any:
+        check_is_fitted(self, "model_")
+        each = tuple(None if part is None else getattr(part, name) for part in self._parts())
+        return each[0] if len(each) == 1 else each
+
+    @property
+    def booster_(self) -> Any:
+        return self._of_parts("booster_")
+
+    @property
+    def loss_(self) -> Any:
+        return self._of_parts("loss_")
+
+    @property
+    def native_(self) -> Any:
+        return self._of_parts("native_")
+
+    @property
+    def best_iteration_(self) -> Any:
+        return self._of_parts("best_iteration_")
+
+    @property
+    def evals_result_(self) -> dict[str, dict[str, list[float]]]:
+        """{set name: {metric name: one value a round}}; those of two parts lie side by side under their losses' names."""
+        check_is_fitted(self, "model_")
+        merged: dict[str, dict[str, list[float]]] = {}
+        for part in self._parts():
+            for name, history in ({} if part is None else part.evals_result_).items():
+                merged.setdefault(name, {}).update(history)
+        return merged
+
+    @property
+    def feature_importances_(self) -> Floats:
+        """Share of the total gain, of shape (n_features,); of two boosters, the mean of their shares."""
+        check_is_fitted(self, "model_")
+        shares = [part.feature_importances_ for part in self._parts() if part is not None]
+        return np.mean(shares, axis=0) if shares else np.zeros(self.n_features_in_)
+
+    @property
+    def columns_(self) -> Columns:
+        return next((part.columns_ for part in self._parts() if part is not None), Columns())
+
+    @property
+    def n_features_in_(self) -> int:
+        return int(self.model_.n_features_in_)
+
+    @property
+    def feature_names_in_(self) -> Any:
+        return self.model_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.target_tags.positive_only = True
+        return tags

@@ -1,0 +1,165 @@
+"""Every estimator x engine, saved and loaded in a fresh process: complete, safe, bit for bit the same."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+
+import gbreg
+from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, ZILNRegressor
+from gbreg.links import Power
+from gbreg.losses import Huberpp, SquaredError, TransformedSquaredError
+
+ENGINES = ("lightgbm", "xgboost", "catboost")
+SMALL = {"n_estimators": 4, "max_leaves": 4, "n_jobs": 1}
+MODELS = {
+    "regressor": lambda engine: GBRegressor(Huberpp(label_floor=0.1, link="log"), engine=engine, **SMALL),
+    "regressor, power link": lambda engine: GBRegressor(SquaredError(link=Power(0.5)), engine=engine, **SMALL),
+    "regressor, smeared": lambda engine: GBRegressor(TransformedSquaredError(), engine=engine, **SMALL),
+    "buckets": lambda engine: BucketRegressor(n_buckets=8, engine=engine, **SMALL),
+    "buckets, explicit edges": lambda engine: BucketRegressor(edges=np.array([0.5, 2.0, 9.0]), engine=engine, **SMALL),
+    "buckets, zeros among them": lambda engine: BucketRegressor(n_buckets=8, zeros="bucket", engine=engine, **SMALL),
+    "ziln": lambda engine: ZILNRegressor(engine=engine, **SMALL),
+    "ziln, joint": lambda engine: ZILNRegressor(factorized=False, engine=engine, **SMALL),
+    "hurdle": lambda engine: HurdleRegressor(
+        GBRegressor("bernoulli", engine=engine, **SMALL), GBRegressor("gamma", engine=engine, **SMALL)
+    ),
+}
+READ = """
+import sys
+import numpy as np
+import pandas as pd
+import gbreg
+from tests.test_persistence import readouts
+np.save(sys.argv[3], readouts(gbreg.load(sys.argv[1]), pd.read_pickle(sys.argv[2])))
+"""
+
+
+def table(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(
+        {
+            "amount of visits": rng.poisson(3, n).astype(float),
+            "age": np.where(rng.random(n) < 0.1, np.nan, rng.normal(40, 10, n)),
+            "city": pd.Categorical(rng.choice(["bonn", "köln", "ulm"], n)),
+        }
+    )
+    y = np.where(rng.random(n) < 0.4, 0.0, np.exp(X["amount of visits"] / 4 + rng.normal(0, 0.5, n)))
+    return X, y
+
+
+def readouts(model, X):
+    """Everything that can be read from a fitted model, one row each."""
+    try:
+        d = model.predict_distribution(X)
+    except TypeError:
+        return np.array([model.predict(X)])
+    more = [d.mean(), d.median(), d.log_mean(), d.quantile(0.9), d.cdf(1.0), d.crps(2.0), d.log_score(2.0)]
+    return np.array([model.predict(X), model.predict(X, "log_mean"), *more])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fresh_process_reads_the_same(name, engine, tmp_path):
+    X, y = table()
+    model = MODELS[name](engine).fit(X, y)
+    new, _ = table(60, seed=1)
+    new.loc[0, "city"] = np.nan
+    model.save(tmp_path / "model.gbreg")
+    new.to_pickle(tmp_path / "X.pkl")
+    paths = [str(tmp_path / file) for file in ("model.gbreg", "X.pkl", "out.npy")]
+    subprocess.run([sys.executable, "-c", READ, *paths], check=True)
+    here = readouts(model, new)
+    assert np.ptp(here[0]) > 0
+    np.testing.assert_array_equal(np.load(paths[2]), here)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_loaded_model_is_complete(name, tmp_path):
+    X, y = table()
+    model = MODELS[name]("lightgbm").fit(X, y)
+    model.save(tmp_path / "model.gbreg")
+    loaded = gbreg.load(tmp_path / "model.gbreg")
+    assert repr(loaded.get_params()) == repr(model.get_params())
+    assert vars(loaded).keys() == vars(model).keys()
+    assert list(loaded.feature_names_in_) == list(X.columns)
+    loaded.save(tmp_path / "again.gbreg")
+    np.testing.assert_array_equal(gbreg.load(tmp_path / "again.gbreg").predict(X), model.predict(X))
+    loaded.fit(X, y)  # it trains again, to the same model
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_no_pickle_inside(tmp_path):
+    X, y = table()
+    MODELS["buckets"]("lightgbm").fit(X, y).save(tmp_path / "model.gbreg")
+    with zipfile.ZipFile(tmp_path / "model.gbreg") as archive:
+        for name in archive.namelist():
+            assert name.endswith((".json", ".txt", ".npy"))
+            assert not archive.read(name).startswith(b"\x80")  # how a pickle begins
+        described = json.loads(archive.read("gbreg.json"))
+    assert described["estimator"] == "BucketRegressor"
+    assert {"gbreg", "lightgbm"} <= described["versions"].keys()
+
+
+@pytest.mark.parametrize("labels", ["all zero", "all positive", "constant"])
+@pytest.mark.parametrize("name", [name for name in MODELS if "power" not in name])
+def test_models_with_parts_that_had_nothing_to_learn(name, labels, tmp_path):
+    X, y = table()
+    y = {"all zero": np.zeros(y.size), "all positive": y + 1.0, "constant": np.full(y.size, 3.0)}[labels]
+    model = MODELS[name]("lightgbm").fit(X, y)
+    model.save(tmp_path / "model.gbreg")
+    np.testing.assert_array_equal(gbreg.load(tmp_path / "model.gbreg").predict(X), model.predict(X))
+    if labels != "all positive":
+        np.testing.assert_allclose(model.predict(X), y, rtol=1e-6)
+
+
+def test_what_only_pickle_could_hold(tmp_path):
+    X, y = table()
+    X = X[["amount of visits"]]
+    path = tmp_path / "model.gbreg"
+    mixed = HurdleRegressor(LogisticRegression(), GBRegressor("gamma", **SMALL)).fit(X, y)
+    path.write_bytes(b"what was there before")
+    with pytest.raises(TypeError, match=r"save: classifier=LogisticRegression\(\).*pickle the whole model yourself"):
+        mixed.save(path)
+    assert path.read_bytes() == b"what was there before"
+    assert list(tmp_path.iterdir()) == [path]
+    pickle.loads(pickle.dumps(mixed)).predict(X)
+
+
+def test_metrics_and_generators_are_left_behind(tmp_path):
+    X, y = table()
+    model = GBRegressor(eval_metric=lambda y, p, w: 0.0, random_state=np.random.RandomState(0), **SMALL).fit(X, y)
+    model.save(tmp_path / "model.gbreg")
+    loaded = gbreg.load(tmp_path / "model.gbreg")
+    assert (loaded.eval_metric, loaded.random_state) == ("loss", None)
+
+
+def test_mistakes(tmp_path):
+    X, y = table()
+    with pytest.raises(NotFittedError):
+        GBRegressor().save(tmp_path / "model.gbreg")
+    model = GBRegressor(**SMALL).fit(X, y)
+    with pytest.raises(FileNotFoundError, match="does not exist: create it first"):
+        model.save(tmp_path / "nowhere" / "model.gbreg")
+    with pytest.raises(FileNotFoundError):
+        gbreg.load(tmp_path / "model.gbreg")
+    (tmp_path / "text").write_text("no zip")
+    with pytest.raises(ValueError, match="is not a file written by gbreg's save"):
+        gbreg.load(tmp_path / "text")
+    with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
+        archive.writestr("a", "b")
+    with pytest.raises(ValueError, match="is not a file written by gbreg's save"):
+        gbreg.load(tmp_path / "zip")
+    with zipfile.ZipFile(tmp_path / "later", "w") as archive:
+        archive.writestr("gbreg.json", json.dumps({"format": 99, "versions": {"gbreg": "9.0"}}))
+    with pytest.raises(ValueError, match=r"has format 99, this gbreg reads 1: install the gbreg that wrote it \(9.0\)"):
+        gbreg.load(tmp_path / "later")
