@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg.discretize import bucket_of, make_edges
+from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features, numeric_column
 from gbreg.estimators.parts import as_sets, fit_part
 from gbreg.estimators.regressor import as_labels
@@ -22,7 +23,7 @@ from gbreg.losses.base import Floats, check_sample_weight, weighted_quantile
 from gbreg.metrics import mid_ranks
 
 
-class D2QRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Regression on the rank of y within groups of similar duration: long videos are watched longer, liked or not.
 
     Rows are cut by duration into groups of equal weight. The estimator learns each label's mid-rank within its group, a

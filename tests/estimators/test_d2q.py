@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import D2QRegressor, GBRegressor
+from gbreg import D2QRegressor, GBRegressor, load
 from gbreg.engines import ENGINES
 from gbreg.metrics import xauc
 
@@ -308,11 +308,13 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-def test_clone_pickle_pipeline_and_search():
+def test_clone_pickle_file_pipeline_and_search(tmp_path):
     X, y = watching(300)
     model = D2QRegressor(GBRegressor(n_estimators=5, n_jobs=1), 0, 4)
     fitted = clone(model).fit(X, y)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(X), fitted.predict(X))
+    fitted.save(tmp_path / "m.gbreg")
+    for again in (pickle.loads(pickle.dumps(fitted)), load(tmp_path / "m.gbreg")):
+        np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
     piped = make_pipeline(StandardScaler(), clone(model)).fit(X, y)
     assert xauc(y, piped.predict(X)) > 0.8
     search = GridSearchCV(model, {"estimator__n_estimators": [1, 5], "n_groups": [1, 4]}, cv=2).fit(X, y)
