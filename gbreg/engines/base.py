@@ -346,6 +346,10 @@ class Engine(ABC):
         """Complete raw scores, shape (n_samples,)."""
 
     @abstractmethod
+    def rounds(self, booster: Any) -> int:
+        """Boosting rounds in the model."""
+
+    @abstractmethod
     def feature_importances(self, booster: Any) -> Floats:
         """Total gain of every feature, summing to 1 (all 0 if nothing was split)."""
 

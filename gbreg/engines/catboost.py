@@ -17,6 +17,7 @@ _NATIVE = {
     "quantile": "Quantile:alpha={level}",
     "expectile": "Expectile:alpha={level}",
     "poisson": "Poisson",
+    "cross_entropy": "CrossEntropy",
     "tweedie": "Tweedie:variance_power={power}",
 }
 
@@ -151,6 +152,13 @@ class CatBoost(Engine):
         }
         if p.subsample < 1:
             mapped["subsample"] = p.subsample
+        policy = p.engine_params.get("grow_policy", "Lossguide")
+        if policy != "Lossguide":  # level by level: CatBoost refuses a number of leaves, and 16 levels are 65,536 of them
+            del mapped["max_leaves"]
+            if p.max_depth is None:
+                del mapped["depth"]
+        if policy == "SymmetricTree":
+            del mapped["min_data_in_leaf"]
         params = self.merge(mapped, p.engine_params)
         if objective is None:
             params |= self.native_parameters(task.native) or {}  # type: ignore[arg-type]
@@ -187,6 +195,9 @@ class CatBoost(Engine):
         pool = self.package().Pool(**self._columns(X))
         raw = booster.predict(pool, prediction_type="RawFormulaVal", thread_count=n_threads)
         return np.asarray(raw, dtype=np.float64)
+
+    def rounds(self, booster: Any) -> int:
+        return int(booster.tree_count_)
 
     def feature_importances(self, booster: Any) -> Floats:
         return normalised(booster.get_feature_importance(type="PredictionValuesChange"))

@@ -17,6 +17,7 @@ _NATIVE = {
     "poisson": "poisson",
     "gamma": "gamma",
     "tweedie": "tweedie",
+    "cross_entropy": "cross_entropy",
 }
 _PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power"}
 
@@ -150,6 +151,9 @@ class LightGBM(Engine):
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
         return np.asarray(booster.predict(X.values, raw_score=True, num_threads=n_threads), dtype=np.float64)
+
+    def rounds(self, booster: Any) -> int:
+        return int(booster.current_iteration())
 
     def feature_importances(self, booster: Any) -> Floats:
         return normalised(booster.feature_importance("gain"))

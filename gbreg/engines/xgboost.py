@@ -18,6 +18,7 @@ _NATIVE = {
     "poisson": "count:poisson",
     "gamma": "reg:gamma",
     "tweedie": "reg:tweedie",
+    "cross_entropy": "binary:logitraw",
 }
 _PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power"}
 
@@ -152,6 +153,9 @@ class XGBoost(Engine):
         margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
         margin = np.asarray(margin, dtype=np.float64)
         return margin.reshape(X.n_rows, -1) if margin.size > X.n_rows else margin.reshape(X.n_rows)
+
+    def rounds(self, booster: Any) -> int:
+        return int(booster.num_boosted_rounds())
 
     def feature_importances(self, booster: Any) -> Floats:
         scores = booster.get_score(importance_type="total_gain")

@@ -47,7 +47,7 @@ class GBRegressor(BoostedRegressor):
         None: unlimited (16 on CatBoost).
     min_child_samples : int
         Least rows of a leaf. LightGBM estimates rows from Hessians; XGBoost has no row minimum and reads this as
-        Hessian mass, which is scaled to 1 a row at the start.
+        Hessian mass, which is scaled to 1 a row at the start; CatBoost splits no leaf of fewer rows.
     subsample, colsample : float in (0, 1]
         Share of rows drawn each round, and of features each tree.
     reg_lambda : float >= 0
@@ -216,7 +216,7 @@ class GBRegressor(BoostedRegressor):
         task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
         self.booster_ = get_engine(self.engine).train(task)
         self.evals_result_ = monitor.history
-        self.best_iteration_ = monitor.keep or monitor.rounds or self.n_estimators
+        self.best_iteration_ = get_engine(self.engine).rounds(self.booster_)
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
