@@ -4,43 +4,19 @@ from __future__ import annotations
 
 from math import exp, inf, log, log1p
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.discretize import (
-    KINDS,
-    basis,
-    bucket_of,
-    local_widths,
-    make_edges,
-    representatives,
-    row_sigma,
-    soft_label,
-    spans,
-)
-from gbreg.distribution import Bucketed, Distribution
+from gbreg.discretize import KINDS, basis, local_widths, row_sigma, soft_label
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses.base import Choice, Floats, Integers
-from gbreg.losses.vector import VectorLoss
+from gbreg.losses.bucketing import BucketLoss, row_bucket
 
 # How far, in log-odds between any two buckets, one row may ask its leaf to move.
 _FAR = 10.0
-
-
-def _bucket(y, edges):  # type: ignore[no-untyped-def]
-    """The number of edges at or below y, by bisection."""
-    low, high = 0, edges.shape[0]
-    while low < high:
-        middle = (low + high) // 2
-        if y >= edges[middle]:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 # The layout of `parameters`: how the label is softened, the caps of low rank's outputs, the edges. `table` holds, each
@@ -51,7 +27,7 @@ _STATISTICS = 5
 
 def _target(y, parameters, table, n_caps, out):  # type: ignore[no-untyped-def]
     """Fills `out` with the label's soft label over the buckets; returns its bucket."""
-    own = _bucket(y, parameters[_SOFTNESS + n_caps :])
+    own = row_bucket(y, parameters[_SOFTNESS + n_caps :])
     kind = int(parameters[0])
     if kind < 0:
         for k in range(out.shape[0]):
@@ -156,7 +132,7 @@ def _full_derivatives(y, raw, parameters, table, gradient, hess, work):  # type:
         hess[k] = max(2.0 * p[k] * (1.0 - p[k]), abs(gradient[k]) / _FAR)
 
 
-class SoftmaxBuckets(VectorLoss):
+class SoftmaxBuckets(BucketLoss):
     r"""Cross-entropy of the label's bucket, from one raw score a bucket, or from a few for all of them.
 
     With a `rank` the logits are ``ln(prior_k) + sum_r raw_r B[r, k]``: an exponential family whose carrier is the
@@ -204,19 +180,19 @@ class SoftmaxBuckets(VectorLoss):
     of the statistics' covariance; both at least what moves one row's log-odds by 10.
     """
 
-    functional = "distribution (mean)"
     y_domain = NON_NEGATIVE
+    options = {
+        "representative": ("mean", "median"),
+        "soft": (*KINDS, None),
+        "space": ("raw", "log"),
+        "at": ("representative", "upper_edge"),
+    }
     search_space = {
         "n_buckets": Integers(16, 256),
         "rank": Integers(1, 6),
         "edges": Choice(("mixed", "quantile")),
     }
 
-    edges_: Floats
-    representatives_: Floats
-    low_: Floats
-    high_: Floats
-    prior_: Floats
     basis_: Floats
 
     def __init__(
@@ -271,15 +247,6 @@ class SoftmaxBuckets(VectorLoss):
         who = "SoftmaxBuckets"
         if self.rank is not None and not (isinstance(self.rank, Integral) and self.rank >= 1):
             raise ValueError(f"{who}: rank={self.rank!r} must be an integer >= 1, or None for one score a bucket")
-        options: dict[str, tuple[Any, ...]] = {
-            "representative": ("mean", "median"),
-            "soft": (*KINDS, None),
-            "space": ("raw", "log"),
-            "at": ("representative", "upper_edge"),
-        }
-        for name, allowed in options.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{who}: {name}={getattr(self, name)!r} must be one of {', '.join(map(repr, allowed))}")
         if self.at == "upper_edge" and self.soft not in ("normal", "laplace"):
             raise ValueError(f"{who}: at='upper_edge' is for soft='normal' and 'laplace', got soft={self.soft!r}")
         a, power = self._sigma()
@@ -298,17 +265,9 @@ class SoftmaxBuckets(VectorLoss):
         return float(a), float(power)
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
-        # Engines keep labels in float32: edges that are float32 numbers meet them as they meet the labels themselves.
-        edges = make_edges(y, sample_weight, self.n_buckets, self.edges)
+        super().learn_scales(y, sample_weight)
         y = y.astype(np.float32).astype(np.float64)
-        edges = np.unique(edges.astype(np.float32).astype(np.float64))
-        held = np.unique(bucket_of(y[sample_weight > 0], edges))
-        self.edges_ = edges[held[1:] - 1]
-        self.representatives_ = representatives(y, sample_weight, self.edges_, self.representative)
-        self.low_, self.high_ = spans(y, sample_weight, self.edges_)
-        share = np.bincount(bucket_of(y, self.edges_), weights=sample_weight, minlength=held.size)
-        self.prior_ = share / share.sum()
-        self.basis_ = np.empty((0, held.size)) if self.rank is None else self._statistics(y, sample_weight)
+        self.basis_ = np.empty((0, self.prior_.size)) if self.rank is None else self._statistics(y, sample_weight)
 
     def _statistics(self, y: Floats, sample_weight: Floats) -> Floats:
         n_buckets = self.prior_.size
@@ -346,20 +305,7 @@ class SoftmaxBuckets(VectorLoss):
         return np.log(self.prior_) if self.rank is None else np.zeros(len(self.basis_))
 
     def probabilities(self, raw_prediction: ArrayLike) -> Floats:
-        """Of each bucket, shape (n_samples, K), from complete raw scores of shape (n_samples, n_outputs)."""
         raw = np.asarray(raw_prediction, dtype=np.float64)
         raw = raw.reshape(len(raw), self.n_outputs)
         logits = raw if self.rank is None else np.log(self.prior_) + raw @ self.basis_
         return np.asarray(softmax(logits, axis=1))
-
-    def distribution(self, raw_prediction: ArrayLike) -> Distribution:
-        """A `Bucketed` distribution a row, from complete raw scores of shape (n_samples, n_outputs)."""
-        return Bucketed(
-            self.edges_, self.low_, self.high_, self.representatives_, self.probabilities(raw_prediction), self.tail_shape
-        )
-
-    def predict(self, raw_prediction: ArrayLike) -> Floats:
-        raw = np.asarray(raw_prediction, dtype=np.float64)
-        # In blocks: the probabilities of all rows at once would be K times as large as the prediction.
-        blocks = np.array_split(raw, max(1, raw.shape[0] * self.prior_.size // 2**22))
-        return np.concatenate([self.probabilities(block) @ self.representatives_ for block in blocks])
