@@ -16,26 +16,57 @@ from gbreg.losses.vector import VectorLoss
 _HALF_LOG_2PI = 0.5 * log(2 * pi)
 # A probability of zeros and ones alone has no finite logit.
 _MOST_LOGIT = 30.0
+_LEAST_CURVATURE = 0.02
+
+
+def _spread(s, parameters):  # type: ignore[no-untyped-def]
+    """sigma at a score s, and the first two derivatives of ln sigma."""
+    low, span, centre = parameters[0], parameters[1], parameters[2]
+    e = exp(-abs(s - centre))
+    q, rest = (1.0, e) if s > centre else (e, 1.0)
+    q, rest = q / (1.0 + e), rest / (1.0 + e)
+    sigma = low + span * q
+    slope = span * q / sigma * rest
+    return sigma, slope, slope * (low / sigma * rest - q)
+
+
+def _positive_value(y, m, s, parameters):  # type: ignore[no-untyped-def]
+    sigma, _, _ = _spread(s, parameters)
+    z = (log(y) - m) / sigma
+    return log(y) + log(sigma) + _HALF_LOG_2PI + 0.5 * z * z
+
+
+def _positive_derivatives(y, m, s, parameters):  # type: ignore[no-untyped-def]
+    """Gradient and curvature in m, then in s."""
+    sigma, slope, bend = _spread(s, parameters)
+    z = (log(y) - m) / sigma
+    # Near a bound, where sigma hardly moves, the floor keeps s from running off to where there is no way back.
+    curvature = max(2.0 * slope * slope + abs(bend), _LEAST_CURVATURE)
+    return -z / sigma, 1.0 / (sigma * sigma), (1.0 - z * z) * slope, max(1.0, z * z) * curvature
 
 
 class LogNormal(VectorLoss):
-    r"""Negative log-likelihood of a log-normal: two outputs m and s, with ``sigma = exp(s)`` kept within bounds.
+    r"""Negative log-likelihood of a log-normal: two outputs m and s, with sigma near exp(s) inside its bounds.
 
-    .. math:: \ell = \ln y + s + \tfrac12 \ln 2\pi + z^2 / 2, \quad z = (\ln y - m) / \sigma
+    .. math:: \ell = \ln y + \ln\sigma + \tfrac12 \ln 2\pi + z^2 / 2, \quad z = (\ln y - m) / \sigma, \quad
+        \sigma = low + 1 / (e^{-s} + 1 / (high - low))
 
     Parameters
     ----------
     sigma_bounds : (float, float), default (0.01, 3.0)
-        Least and greatest sigma; beyond them the gradient in s is 0. The mean is ``exp(m + sigma**2 / 2)``: a sigma of 3
-        puts it at 90 times the median.
+        low and high, between which sigma lies. The mean is ``exp(m + sigma**2 / 2)``: a sigma of 3 puts it at 90 times
+        the median.
 
     Notes
     -----
     Domain: y > 0. Functional: the whole distribution; `predict` reads the mean. Scale-equivariant. A density: may be
-    negative. Curvature: ``1 / sigma**2`` in m and ``2 max(1, z**2)`` in s.
+    negative. Curvature: ``1 / sigma**2`` in m and ``max(1, z**2) (2 slope**2 + abs(bend))`` in s, with the slope and bend
+    of ln sigma against s. Cut off at the bounds instead, a score beyond them would have no gradient to come back by, and
+    one coming back from them would meet a slope that no curvature announced.
     """
 
     n_outputs = 2
+    family = "log-normal"
     functional = "distribution (mean)"
     y_domain = POSITIVE
     way_out = "use ZILNRegressor or HurdleRegressor, which model the zeros apart"
@@ -45,19 +76,11 @@ class LogNormal(VectorLoss):
 
     @staticmethod
     def row_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
-        s = min(max(raw[1], parameters[0]), parameters[1])
-        z = (log(y) - raw[0]) * exp(-s)
-        return log(y) + s + _HALF_LOG_2PI + 0.5 * z * z
+        return _positive_value(y, raw[0], raw[1], parameters)
 
     @staticmethod
     def row_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
-        s = min(max(raw[1], parameters[0]), parameters[1])
-        precision = exp(-s)
-        z = (log(y) - raw[0]) * precision
-        gradient[0] = -z * precision
-        hess[0] = precision * precision
-        gradient[1] = 1.0 - z * z if s == raw[1] else 0.0
-        hess[1] = 2.0 * max(1.0, z * z)
+        gradient[0], hess[0], gradient[1], hess[1] = _positive_derivatives(y, raw[0], raw[1], parameters)
 
     @property
     def scale_equivariant(self) -> bool:
@@ -68,7 +91,8 @@ class LogNormal(VectorLoss):
         check_sigma_bounds(type(self).__name__, self.sigma_bounds)
 
     def kernel_parameters(self) -> Floats:
-        return np.log(np.asarray(self.sigma_bounds, dtype=np.float64))
+        low, high = self.sigma_bounds
+        return np.array([low, high - low, log(high - low)])
 
     def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
         return _log_moments(np.log(y), sample_weight, self.sigma_bounds)
@@ -97,6 +121,7 @@ class ZILN(VectorLoss):
     """
 
     n_outputs = 3
+    family = "log-normal"
     functional = "distribution (mean)"
     y_domain = NON_NEGATIVE
 
@@ -108,9 +133,7 @@ class ZILN(VectorLoss):
         softplus = max(raw[0], 0.0) + log1p(exp(-abs(raw[0])))
         if y <= 0.0:
             return softplus
-        s = min(max(raw[2], parameters[0]), parameters[1])
-        z = (log(y) - raw[1]) * exp(-s)
-        return softplus - raw[0] + log(y) + s + _HALF_LOG_2PI + 0.5 * z * z
+        return softplus - raw[0] + _positive_value(y, raw[1], raw[2], parameters)
 
     @staticmethod
     def row_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
@@ -121,13 +144,7 @@ class ZILN(VectorLoss):
         # The secant towards an infinite minimiser, as for every log-like score.
         hess[0] = max(p * rest, abs(gradient[0]) / 10.0)
         if y > 0.0:
-            s = min(max(raw[2], parameters[0]), parameters[1])
-            precision = exp(-s)
-            z = (log(y) - raw[1]) * precision
-            gradient[1] = -z * precision
-            hess[1] = precision * precision
-            gradient[2] = 1.0 - z * z if s == raw[2] else 0.0
-            hess[2] = 2.0 * max(1.0, z * z)
+            gradient[1], hess[1], gradient[2], hess[2] = _positive_derivatives(y, raw[1], raw[2], parameters)
 
     @property
     def scale_equivariant(self) -> bool:
@@ -138,7 +155,8 @@ class ZILN(VectorLoss):
         check_sigma_bounds(type(self).__name__, self.sigma_bounds)
 
     def kernel_parameters(self) -> Floats:
-        return np.log(np.asarray(self.sigma_bounds, dtype=np.float64))
+        low, high = self.sigma_bounds
+        return np.array([low, high - low, log(high - low)])
 
     def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
         positive = y > 0
@@ -167,8 +185,12 @@ def check_sigma_bounds(who: str, bounds: tuple[float, float]) -> None:
 def _log_moments(log_y: Floats, sample_weight: Floats, bounds: tuple[float, float]) -> Floats:
     m = float(np.average(log_y, weights=sample_weight))
     sigma = float(np.sqrt(np.average((log_y - m) ** 2, weights=sample_weight)))
-    return np.array([m, np.log(np.clip(sigma, *bounds))])
+    low, high = bounds
+    # A bound itself lies at an infinite score: start a little inside.
+    share = np.clip((sigma - low) / (high - low), min(0.1 * low / (high - low), 0.05), 0.95)
+    return np.array([m, logit(share) + np.log(high - low)])
 
 
 def _sigma(s: Floats, bounds: tuple[float, float]) -> Floats:
-    return np.exp(np.clip(s, *np.log(bounds)))
+    low, high = bounds
+    return low + (high - low) * expit(s - np.log(high - low))  # type: ignore[no-any-return]
