@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -67,8 +68,8 @@ def compare(
     loss: Annotated[
         list[str] | None,
         Option(
-            help="A loss, such as tweedie or huberpp:delta=0.3,link=log; repeat for more.",
-            show_default="every loss that fits the target",
+            help="A loss or model: tweedie, huberpp:delta=0.3,link=log, bucket, hurdle:loss=gamma; repeat for more.",
+            show_default="all that fit the target",
         ),
     ] = None,
     engine: Annotated[
@@ -90,10 +91,10 @@ def compare(
     Example: gbreg compare sales.parquet --target revenue --time week --cutoff 2024-01-01 --drop customer_id
     """
     from gbreg import tables
-    from gbreg.compare import parse_loss
+    from gbreg.compare import parse_model
 
     estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
-    losses = None if not loss else [parse_loss(text) for text in loss]
+    losses = None if not loss else [parse_model(text) for text in loss]
     engines = _engines(engine or ["lightgbm"])
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
@@ -161,8 +162,10 @@ def fit(
     table: Table,
     target: Target,
     model: Annotated[Path, Option(help="The file to write the model to.", show_default=False)],
-    loss: Annotated[str, Option(help="A loss, such as tweedie or huberpp:delta=0.3,link=log.")] = "squared_error",
-    param: Annotated[list[str] | None, Option(help="A parameter of the loss, as name=value; repeat for more.")] = None,
+    loss: Annotated[
+        str, Option(help="A loss or model: tweedie, huberpp:delta=0.3,link=log, bucket, ziln, hurdle:loss=gamma, ...")
+    ] = "squared_error",
+    param: Annotated[list[str] | None, Option(help="A parameter of it, as name=value; repeat for more.")] = None,
     engine: Annotated[str, Option(help="lightgbm, xgboost or catboost.")] = "lightgbm",
     weight: Annotated[str | None, Option(help="A column of row weights (>= 0).")] = None,
     drop: Drop = None,
@@ -179,10 +182,10 @@ def fit(
     Example: gbreg fit sales.parquet --target revenue --loss huberpp --param delta=0.3 --param link=log --model sales.gbreg
     """
     from gbreg import tables
-    from gbreg.compare import parse_loss
+    from gbreg.compare import fitted_parts, parse_model, with_boosting
 
-    estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
-    estimator.set_params(loss=parse_loss(loss, _parameters(param)), engine=_engines([engine])[0])
+    template = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
+    estimator = with_boosting(parse_model(loss, _parameters(param)), template, _engines([engine])[0])
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
     if split is not None:
@@ -199,7 +202,8 @@ def fit(
     except ValueError as error:  # what fit refuses before training: labels outside the loss's domain, for example
         raise tables.InputError(" ".join(str(error).split())) from error
     estimator.save(model)
-    _say(f"Trained {loss} on {len(y):,} rows, {estimator.best_iteration_} rounds of {engine}. Saved to {model}")
+    done = max((part.best_iteration_ for part in fitted_parts(estimator)), default=0)
+    _say(f"Trained {loss} on {len(y):,} rows, {done} rounds of {engine}. Saved to {model}")
 
 
 def predict(
@@ -216,6 +220,7 @@ def predict(
     Example: gbreg predict new.parquet --model sales.gbreg --out predicted.csv --keep customer_id
     """
     from gbreg import tables
+    from gbreg.compare import boosted_parts, fitted_parts
 
     data = tables.read_table(table)
     copied = tables.column_list(data, keep or (), "--keep")
@@ -225,9 +230,11 @@ def predict(
     tables.check_writable(out, "--out")
     loaded = _load(model)
     names = _trained_on(loaded, model)
-    categorical = [names[j] for j in loaded.columns_.categories]
+    categorical = sorted({names[j] for part in fitted_parts(loaded) for j in part.columns_.categories})
     X = tables.matching(data, names, categorical, f"table {str(table)!r}")
-    predicted = loaded.set_params(n_jobs=n_jobs).predict(X)
+    for part in (*boosted_parts(loaded), *fitted_parts(loaded)):
+        part.set_params(n_jobs=n_jobs)
+    predicted = loaded.predict(X)
     tables.write_table(data.select(copied).append_column("prediction", [predicted]), out)
     _say(f"Predicted {len(predicted):,} rows. Saved to {out}")
 
@@ -246,7 +253,7 @@ def demo(
     import pyarrow as pa
 
     from gbreg import datasets, tables
-    from gbreg.compare import default_losses, installed_engines
+    from gbreg.compare import default_models, installed_engines
 
     try:
         with _status("Preparing the household weeks"):
@@ -261,7 +268,7 @@ def demo(
     others = [engine for engine in installed_engines() if engine != "lightgbm"]
     _compare_and_report(
         tables.prepare(data, datasets.TARGET, names, parted),
-        [*default_losses()[0], *((loss, engine) for engine in others for loss in ("squared_error", "tweedie"))],
+        [*default_models()[0], *((loss, engine) for engine in others for loss in ("squared_error", "tweedie"))],
         ["lightgbm"],
         _estimator(rounds, 0.1, None, 0, n_jobs),
         folder,
@@ -414,18 +421,21 @@ def _leaderboard(board: Leaderboard) -> Any:
         table.add_column("engine")
     for column in columns:
         table.add_column(TITLES[column].replace(" ", "\n"), justify="right", no_wrap=True)
-    for row in (*board.rows, board.baseline):
+    for before, row in pairwise([None, *board.rows, board.baseline]):
+        assert row is not None
+        if before is not None and before.family != row.family:
+            table.add_section()
         cells = []
         for column in columns:
             text, best = cell(column, getattr(row, column)), board.best(column) is row
             cells.append(Text(f"{text}*", style="bold green") if best else Text(f"{text} "))
         engine = [row.engine or "-"] if several else []
-        table.add_row(_folded(row.loss), *engine, *cells, style="dim" if row is board.baseline else "")
+        table.add_row(_folded(row.loss, row.readout), *engine, *cells, style="dim" if row is board.baseline else "")
     return table
 
 
-def _folded(label: str, width: int = 16) -> str:
-    """A label on several lines, so that the numbers beside it keep their room: the name, then its parameters.
+def _folded(label: str, readout: str = "", width: int = 16) -> str:
+    """A label on several lines, so that the numbers beside it keep their room: the name, its parameters, its readout.
 
     >>> print(_folded("transformed_squared_error:smearing=false"))
     transformed_
@@ -438,7 +448,7 @@ def _folded(label: str, width: int = 16) -> str:
         if lines[-1] and len(lines[-1] + piece) > width:
             lines.append(" ")
         lines[-1] += piece
-    return "\n".join([*lines, *(f" {p}" for p in parameters.split(",") if p)])
+    return "\n".join([*lines, *(f" {p}" for p in parameters.split(",") if p), *([f" ({readout})"] if readout else [])])
 
 
 # -- entry ------------------------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
-from gbreg import GBRegressor
+from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, ZILNRegressor
 from gbreg.compare import (
     SHOWN,
     Leaderboard,
@@ -20,14 +21,16 @@ from gbreg.compare import (
     Row,
     Skipped,
     compare,
-    default_losses,
+    default_models,
     installed_engines,
     loss_label,
+    model_label,
     parse_loss,
+    parse_model,
     sum_words,
     winners,
 )
-from gbreg.losses import AM, Huberpp, SquaredError, Tweedie, known_losses
+from gbreg.losses import AM, Gamma, Huberpp, SquaredError, Tweedie, known_losses
 from gbreg.tables import InputError
 
 FAST = GBRegressor(n_estimators=8, learning_rate=0.2, n_jobs=1, random_state=3)
@@ -113,6 +116,43 @@ def test_a_fit_that_fails_is_listed_and_the_others_go_on(data):
 def test_pairs_are_fitted_on_their_own_engine(data):
     board = compare(*data, losses=["squared_error", ("tweedie", "xgboost")], estimator=FAST)
     assert {(row.loss, row.engine) for row in board.rows} == {("squared_error", "lightgbm"), ("tweedie", "xgboost")}
+
+
+def test_a_distribution_has_a_row_for_every_readout(data):
+    train_X, train_y, test_X, test_y = data
+    board = compare(*data, losses=["ziln", "squared_error"], engines=["lightgbm"], estimator=FAST)
+    model = ZILNRegressor(n_estimators=8, learning_rate=0.2, n_jobs=1, random_state=3).fit(train_X, train_y)
+    rows = {row.readout: row for row in board.rows if row.loss == "ziln"}
+    assert set(rows) == {"mean", "median", "log_mean"}
+    for readout in ("mean", "median"):
+        predicted = model.predict(test_X, readout)
+        assert rows[readout].mae == pytest.approx(mean_absolute_error(test_y, predicted), rel=1e-12)
+    assert rows["log_mean"].spearman == pytest.approx(
+        spearmanr(test_y, model.predict(test_X, "log_mean")).statistic, rel=1e-12
+    )
+    assert math.isnan(rows["log_mean"].mae)
+    assert math.isnan(rows["log_mean"].pcoc)
+    assert len({row.fit_seconds for row in rows.values()}) == 1
+    assert board.compile_seconds == pytest.approx(rows["mean"].compile_seconds + board.rows[-1].compile_seconds) or (
+        board.compile_seconds == pytest.approx(rows["mean"].compile_seconds + board.rows[0].compile_seconds)
+    )
+    assert [row.family for row in board.rows] in (["log-normal"] * 3 + ["pointwise"], ["pointwise"] + ["log-normal"] * 3)
+
+
+def test_the_summary_reads_one_model_twice():
+    mean, log_mean = row("ziln", 0.8, 1.01, readout="mean"), row("ziln", 0.9, math.nan, mae=math.nan, readout="log_mean")
+    summary = made_board(log_mean, mean, row("tweedie", 0.85, 0.99)).summary()
+    assert "`ziln` read as its log mean ranks best (normalised Gini 0.90); read as its mean, its sum is 1% high" in summary
+    assert "Start with `ziln` read as its log mean: it ranks best, and read as its mean, its sum is 1% high" in summary
+
+
+def test_ranks_within_groups_of_a_column(data):
+    train_X, train_y, test_X, test_y = data
+    board = compare(*data, losses=["d2q:group=x"], estimator=FAST)
+    model = D2QRegressor(GBRegressor(n_estimators=8, learning_rate=0.2, n_jobs=1, random_state=3), group="x")
+    predicted = model.fit(train_X, train_y).predict(test_X)
+    assert board.rows[0].mae == pytest.approx(mean_absolute_error(test_y, predicted), rel=1e-12)
+    assert board.rows[0].family == "D2Q"
 
 
 def test_compiling_is_not_charged_to_the_fit(data, monkeypatch):
@@ -206,25 +246,59 @@ def test_bad_losses(text, message):
 
 
 def test_the_default_roster_accounts_for_every_built_in_loss():
-    roster, left = default_losses()
+    roster, left = default_models()
     built_in = {name: cls for name, cls in known_losses().items() if cls.__module__.startswith("gbreg.")}
-    accounted = {loss.name for loss in roster} | {skipped.loss for skipped in left}
+    losses = [model.loss for model in roster if isinstance(model, GBRegressor)]
+    others = {model_label(model).partition(":")[0] for model in roster if not isinstance(model, GBRegressor)}
+    assert {"bucket", "hurdle", "ziln"} <= others
+    accounted = {loss.name for loss in losses} | {name for name, _ in left} | (others & set(built_in))
     assert {"squared_error", "poisson", "tweedie", "gamma", "huber", "huberpp", "am"} < accounted <= set(built_in)
     for name in set(built_in) - accounted:  # made from a formula, for example: nothing without its parameters
         with pytest.raises(ValueError):
             built_in[name]().check_parameters()
-    for loss in roster:
+    for loss in losses:
         loss.check_parameters()
         if isinstance(loss, AM | Huberpp):
             assert loss.link == "log"
-    labels = [loss_label(loss) for loss in roster]
+    labels = [model_label(model) for model in roster]
     assert len(set(labels)) == len(labels)
+    assert [repr(parse_model(label)) for label in labels] == [repr(model) for model in roster]
 
 
 def test_installed_engines(monkeypatch):
     assert installed_engines() == ["lightgbm", "xgboost", "catboost"]
-    monkeypatch.setattr("gbreg.compare.find_spec", lambda name: None if name == "xgboost" else object())
+    monkeypatch.setattr("gbreg.compare.models.find_spec", lambda name: None if name == "xgboost" else object())
     assert installed_engines() == ["lightgbm", "catboost"]
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("tweedie:power=1.2", GBRegressor(Tweedie(power=1.2))),
+        ("bucket", BucketRegressor()),
+        ("bucket:n_buckets=32,zeros=bucket", BucketRegressor(n_buckets=32, zeros="bucket")),
+        ("ziln:factorized=false", ZILNRegressor(factorized=False)),
+        ("hurdle:loss=gamma", HurdleRegressor(GBRegressor("bernoulli"), GBRegressor(Gamma()))),
+    ],
+)
+def test_labels_of_models_are_read_back(text, model):
+    assert repr(parse_model(text)) == repr(model)
+    assert model_label(model) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bukcet", r"loss='bukcet' is not known: did you mean 'bucket'\?"),
+        ("bucket:n_bucket=3", r"loss 'bucket' has no parameter 'n_bucket': did you mean 'n_buckets'\? It takes "),
+        ("bucket:rank=0", r"SoftmaxBuckets: rank=0 must be an integer >= 1"),
+        ("hurdle:loss=gama", r"loss='gama' is not known: did you mean 'gamma'\?"),
+        ("d2q", r"loss 'd2q' ranks within groups of a column: name it, as in d2q:group=duration"),
+    ],
+)
+def test_bad_models(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_model(text)
 
 
 # -- results
@@ -336,7 +410,7 @@ def test_the_summary_table_marks_the_best_and_lists_the_rest():
     text = board.summary("Title", "gbreg compare t.csv", ["A notice."])
     assert text.startswith("# Title\n")
     assert "| `a` | lightgbm | **1.000** | **20.00** | **0.500** | **0.900** | 0.500 |" in text
-    assert "| **1.000** | " in next(line for line in text.splitlines() if line.startswith("| `b`"))
+    assert "| **1.000** | " in next(line for line in text.splitlines() if "| `b` |" in line)
     assert "\n\nA notice.\n\n" in text
     assert "- `gamma`: needs y > 0" in text
     assert "    gbreg compare t.csv\n" in text

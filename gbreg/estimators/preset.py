@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.columns import Columns
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import Functional
 from gbreg.estimators.regressor import GBRegressor, as_labels
@@ -151,10 +150,6 @@ class Preset(BoostedRegressor):
         check_is_fitted(self, "model_")
         shares = [part.feature_importances_ for part in self._parts() if part is not None]
         return np.mean(shares, axis=0) if shares else np.zeros(self.n_features_in_)
-
-    @property
-    def columns_(self) -> Columns:
-        return next((part.columns_ for part in self._parts() if part is not None), Columns())
 
     @property
     def n_features_in_(self) -> int:

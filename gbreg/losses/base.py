@@ -71,8 +71,6 @@ class NativeForm:
         For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
     parameters : dict
         For example ``{"delta": 1.0}``.
-    link : str
-        From raw scores to what the native objective itself predicts: "log" for Poisson, "logit" for a cross-entropy.
     labels : function of y
         Gives the labels that the engine trains on, shape (n_samples,) or (n_samples, n_outputs), and what the rows'
         weights are multiplied by, or None.
@@ -80,7 +78,6 @@ class NativeForm:
 
     name: str
     parameters: dict[str, float] = field(default_factory=dict)
-    link: str = "identity"
     labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
 
 
@@ -140,6 +137,8 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         Snake case of the class name; what `get_loss` and the command line call it.
     y_domain, mu_domain : Interval
         The labels and predictions for which the formula holds.
+    family : str
+        What kind of loss it is: leaderboards are grouped by it.
     functional : str
         What the best constant prediction is.
     parameter_domains : dict of str to Interval
@@ -148,7 +147,7 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         Where tuning looks.
     intercept_ : ndarray of shape (n_outputs,)
         Raw score of the best constant (after `fit`).
-    hessian_scale_ : float
+    hessian_scale_ : float, or ndarray of shape (n_outputs,)
         Mean curvature at the intercept with C = 1; gradient and Hessian are divided by it for the engines.
     constant_ : float or None
         The label, if all labels of positive weight are equal.
@@ -157,15 +156,17 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
     name: ClassVar[str] = ""
     y_domain: Interval = REALS
     mu_domain: ClassVar[Interval] = REALS
+    family: ClassVar[str] = "pointwise"
     functional: ClassVar[str] = ""
     parameter_domains: ClassVar[Mapping[str, Interval]] = {}
     search_space: ClassVar[SearchSpace] = {}
     way_out: ClassVar[str] = "drop them, or use a loss whose domain holds them"
     n_outputs: int = 1
     decodes_with_residuals: bool = False
+    refines: bool = False
 
     intercept_: Floats
-    hessian_scale_: float
+    hessian_scale_: float | Floats
     constant_: float | None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -196,6 +197,16 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
 
     def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
         """Learn what decoding needs from training labels and scores, for losses that set `decodes_with_residuals`."""
+
+    def refine(self, y: Any, raw_prediction: Any, sample_weight: Any, n_rounds: int) -> bool:
+        """Learn from the training scores after `n_rounds` rounds, for losses that set `refines`; True if that changed it.
+
+        Engines that hand over all scores at once (LightGBM, XGBoost) call it before every round's gradients.
+        """
+        return False
+
+    def settle(self, n_rounds: int) -> None:
+        """Go back to what was learnt from scores by the last of a model's `n_rounds` rounds."""
 
     @property
     def scale_equivariant(self) -> bool:

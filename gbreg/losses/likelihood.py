@@ -17,6 +17,7 @@ from gbreg.losses.base import Floats, NativeForm, PointwiseLoss, Uniform
 class MeanLikelihood(PointwiseLoss):
     """Shared by the three: the log link, ln(mu) as coordinate, the weighted mean as best constant."""
 
+    family = "likelihood"
     functional = "mean"
     mu_domain = POSITIVE
     coordinate = "log_mu"
@@ -53,7 +54,7 @@ class Poisson(MeanLikelihood):
         return exp(eta)
 
     def native_form(self) -> NativeForm:
-        return NativeForm("poisson", link="log")
+        return NativeForm("poisson")
 
 
 class Gamma(MeanLikelihood):
@@ -82,7 +83,7 @@ class Gamma(MeanLikelihood):
         return 1.0
 
     def native_form(self) -> NativeForm:
-        return NativeForm("gamma", link="log")
+        return NativeForm("gamma")
 
 
 def _rise(start: float, end: float, way: float) -> float:
@@ -133,4 +134,4 @@ class Tweedie(MeanLikelihood):
         return exp((2.0 - power) * eta)
 
     def native_form(self) -> NativeForm:
-        return NativeForm("tweedie", {"power": self.power}, link="log")
+        return NativeForm("tweedie", {"power": self.power})

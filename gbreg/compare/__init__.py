@@ -1,0 +1,46 @@
+"""Many losses on one table: fit each on every engine asked for, and say which to use and whether its numbers hold."""
+
+from gbreg.compare.leaderboard import SHOWN, TITLES, Leaderboard, Profile, Row, Skipped, versions
+from gbreg.compare.models import (
+    boosted_parts,
+    default_models,
+    fitted_parts,
+    installed_engines,
+    loss_label,
+    model_label,
+    parse_loss,
+    parse_model,
+    parse_value,
+    with_boosting,
+)
+from gbreg.compare.run import READOUTS, compare
+from gbreg.compare.words import badness, cell, choice, data_words, number, sum_words, winners
+
+__all__ = [
+    "READOUTS",
+    "SHOWN",
+    "TITLES",
+    "Leaderboard",
+    "Profile",
+    "Row",
+    "Skipped",
+    "badness",
+    "boosted_parts",
+    "cell",
+    "choice",
+    "compare",
+    "data_words",
+    "default_models",
+    "fitted_parts",
+    "installed_engines",
+    "loss_label",
+    "model_label",
+    "number",
+    "parse_loss",
+    "parse_model",
+    "parse_value",
+    "sum_words",
+    "versions",
+    "winners",
+    "with_boosting",
+]
