@@ -1,0 +1,262 @@
+"""Models by name: how they are written on the command line, and which are compared when none is named."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from sklearn.base import BaseEstimator, clone
+
+from gbreg.engines import ENGINES
+from gbreg.estimators import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, ZILNRegressor
+from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
+from gbreg.estimators.preset import Preset
+from gbreg.losses import Loss, get_loss, known_losses
+from gbreg.losses.vector import VectorLoss
+from gbreg.tables import InputError, nearest
+
+# What a name that is no loss stands for. A name that is both, such as ziln, is the estimator.
+PRESETS: dict[str, type[Preset]] = {"bucket": BucketRegressor, "ziln": ZILNRegressor}
+FAMILIES = {"bucket": "buckets", "ziln": "log-normal", "hurdle": "hurdle", "d2q": "D2Q"}
+OWN_PARAMETERS = {
+    name: [p for p in cls._get_param_names() if p not in BOOSTING_PARAMETERS] for name, cls in PRESETS.items()
+} | {"hurdle": ["loss"], "d2q": ["group", "loss", "n_groups"]}
+
+# Variants for the default roster; a loss not named here is tried with its defaults.
+_VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
+    "huberpp": ({"link": "log"},),
+    "am": ({"link": "log"},),
+    "transformed_squared_error": ({}, {"smearing": False}),
+}
+# Losses that answer a question of their own: with default parameters each repeats a loss already in the roster.
+_TWINS = {"quantile": "absolute_error", "expectile": "squared_error"}
+# Losses that are parts of an estimator of the roster.
+_PARTS = {
+    "bernoulli": "it predicts a probability: it is the first part of hurdle, ziln and bucket",
+    "log_normal": "it is the second part of ziln, which takes labels of 0",
+    "softmax_buckets": "it is what bucket trains: name that, such as bucket:n_buckets=32",
+}
+
+
+def model_label(model: Any) -> str:
+    """A model as one word that `parse_model` reads back: its name, and the parameters that differ from their defaults.
+
+    >>> from gbreg.losses import Huberpp
+    >>> model_label(GBRegressor(Huberpp(delta=0.3, link="log"))), model_label(BucketRegressor(n_buckets=32))
+    ('huberpp:delta=0.3,link=log', 'bucket:n_buckets=32')
+    """
+    if isinstance(model, GBRegressor):
+        return loss_label(get_loss(model.loss))
+    if isinstance(model, HurdleRegressor):
+        return f"hurdle:loss={model_label(model.regressor)}"
+    if isinstance(model, D2QRegressor):
+        return f"d2q:group={model.group}"
+    name = next(name for name, cls in PRESETS.items() if type(model) is cls)
+    return _label(name, model, OWN_PARAMETERS[name])
+
+
+def loss_label(loss: Loss) -> str:
+    """The same for a loss.
+
+    >>> from gbreg.losses import Huberpp
+    >>> loss_label(Huberpp(delta=0.3, link="log"))
+    'huberpp:delta=0.3,link=log'
+    """
+    return _label(loss.name, loss, loss._get_param_names())
+
+
+def _label(name: str, model: BaseEstimator, parameters: list[str]) -> str:
+    # The signature's order puts what matters most first.
+    defaults = {k: p.default for k, p in inspect.signature(type(model).__init__).parameters.items() if k in parameters}
+    changed = {k: getattr(model, k) for k in defaults}
+    parts = [f"{k}={_written(v)}" for k, v in changed.items() if repr(v) != repr(defaults[k])]
+    return name + (":" + ",".join(parts) if parts else "")
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool | list) or value is None:
+        return json.dumps(value)
+    return str(value)
+
+
+def family(model: Any) -> str:
+    """Which kind of model it is: leaderboards are grouped by it."""
+    if isinstance(model, GBRegressor):
+        return get_loss(model.loss).family
+    return FAMILIES[model_label(model).partition(":")[0]]
+
+
+def parse_value(text: str) -> Any:
+    """A parameter as written on the command line: a number, true, false, none, a JSON list, or a plain word.
+
+    >>> parse_value("0.3"), parse_value("log"), parse_value("false")
+    (0.3, 'log', False)
+    """
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _parameters(text: str, known: list[str], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What follows the colon, with further parameters that win; `InputError` names the nearest known parameter."""
+    name, _, rest = text.partition(":")
+    found: dict[str, Any] = {}
+    for part in re.split(r",(?=\w+=)", rest) if rest else []:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"loss {text!r}: {part!r} must be parameter=value, as in huberpp:delta=0.3,link=log")
+        found[key.strip()] = parse_value(value.strip())
+    found |= given or {}
+    for key in found:
+        if key not in known:
+            raise InputError(f"loss {name!r} has no parameter {key!r}: {nearest(key, known)}It takes {', '.join(known)}")
+    return found
+
+
+def parse_loss(text: str, parameters: Mapping[str, Any] | None = None) -> Loss:
+    """A loss from ``name`` or ``name:parameter=value,parameter=value``, with its parameters checked.
+
+    Parameters
+    ----------
+    text : str
+    parameters : mapping, optional
+        Further parameters, which win over those in the text.
+
+    Raises
+    ------
+    InputError
+        For an unknown loss or parameter (the nearest is named), or a value that is not allowed.
+
+    Examples
+    --------
+    >>> parse_loss("huberpp:delta=0.3,link=log")
+    Huberpp(delta=0.3, link='log')
+    """
+    name = text.partition(":")[0]
+    try:
+        loss = get_loss(name, **_parameters(text, get_loss(name)._get_param_names(), parameters))
+        loss.check_parameters()
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+    return loss
+
+
+def parse_model(text: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    """An unfitted estimator from ``name`` or ``name:parameter=value,...``; raises as `parse_loss`.
+
+    The name is that of a loss, or ``bucket``, ``ziln``, ``hurdle:loss=gamma``, ``d2q:group=column``.
+
+    >>> parse_model("bucket:n_buckets=32,zeros=bucket")
+    BucketRegressor(n_buckets=32, zeros='bucket')
+    >>> parse_model("tweedie")
+    GBRegressor(loss=Tweedie())
+    """
+    name = text.partition(":")[0]
+    if name in known_losses() and name not in OWN_PARAMETERS:
+        return GBRegressor(parse_loss(text, parameters))
+    if name not in OWN_PARAMETERS:
+        known = sorted({*known_losses(), *OWN_PARAMETERS})
+        raise InputError(f"loss={name!r} is not known: {nearest(name, known)}Known are {', '.join(known)}")
+    given = _parameters(text, OWN_PARAMETERS[name], parameters)
+    if name == "hurdle":
+        return HurdleRegressor(GBRegressor("bernoulli"), GBRegressor(parse_loss(str(given.get("loss", "gamma")))))
+    if name == "d2q":
+        if "group" not in given:
+            raise InputError("loss 'd2q' ranks within groups of a column: name it, as in d2q:group=duration")
+        loss = parse_loss(str(given.pop("loss", "squared_error")))
+        return D2QRegressor(GBRegressor(loss), **given)
+    model = PRESETS[name](**given)
+    try:
+        model._model()
+    except (ValueError, TypeError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+    return model
+
+
+def boosted_parts(model: Any) -> Iterator[BoostedRegressor]:
+    """The estimators inside an unfitted model that take the parameters of boosting; itself, if it is one."""
+    if isinstance(model, BoostedRegressor):
+        yield model
+    else:
+        for part in model.get_params(deep=False).values():
+            if isinstance(part, BaseEstimator):
+                yield from boosted_parts(part)
+
+
+def fitted_parts(model: Any) -> Iterator[GBRegressor]:
+    """The fitted `GBRegressor`s inside a fitted model."""
+    if isinstance(model, GBRegressor):
+        yield model
+    else:
+        for name, part in vars(model).items():
+            if name.endswith("_") and isinstance(part, BaseEstimator):
+                yield from fitted_parts(part)
+
+
+def with_boosting(model: Any, template: BoostedRegressor, engine: str) -> Any:
+    """A clone of the model whose every booster has the template's parameters, on that engine."""
+    model = clone(model)
+    shared = {name: getattr(template, name) for name in BOOSTING_PARAMETERS} | {"engine": engine}
+    for part in boosted_parts(model):
+        part.set_params(**shared)
+    return model
+
+
+def is_distributional(model: Any) -> bool:
+    """Whether it predicts a distribution, of which mean, median and log mean can be read."""
+    if isinstance(model, GBRegressor):
+        return isinstance(get_loss(model.loss), VectorLoss)
+    return isinstance(model, Preset) or (isinstance(model, HurdleRegressor) and is_distributional(model.regressor))
+
+
+def default_models() -> tuple[list[Any], list[tuple[str, str]]]:
+    """The models compared when none is named, and the built-in losses left out, each with the reason.
+
+    Every built-in loss with its defaults, except: `Huberpp` and `AM`, which are about relative errors, on the log link;
+    the log-transformed squared error both smeared and not, because the raw one is what most teams run today; `Quantile`
+    and `Expectile`, which at their default level repeat the absolute and the squared error; and those that are parts of
+    an estimator. Then the estimators of several parts. One variant of each keeps the run short; others are a ``--loss``
+    away.
+    """
+    roster: list[Any] = []
+    left: list[tuple[str, str]] = []
+    for name, cls in known_losses().items():
+        if not cls.__module__.startswith("gbreg.") or name in PRESETS:
+            continue  # a user's own loss is tried when it is asked for
+        if name in _TWINS:
+            reason = f"at its default level it repeats {_TWINS[name]}: name it with a level, such as {name}:level=0.9"
+            left.append((name, reason))
+        elif name in _PARTS:
+            left.append((name, _PARTS[name]))
+        else:
+            losses = [cls(**parameters) for parameters in _VARIANTS.get(name, ({},))]
+            roster += [GBRegressor(loss) for loss in losses if _usable(loss)]
+    return [*roster, *(parse_model(name) for name in ("hurdle:loss=gamma", *PRESETS))], left
+
+
+def _usable(loss: Loss) -> bool:
+    """Whether a loss is complete with its defaults; one that is made from a formula, for example, is not."""
+    try:
+        loss.check_parameters()
+    except ValueError:
+        return False
+    return True
+
+
+def installed_engines() -> list[str]:
+    """The names of the engines whose package is installed.
+
+    >>> "lightgbm" in installed_engines()
+    True
+    """
+    return [name for name, engine in ENGINES.items() if find_spec(engine.module) is not None]

@@ -1,0 +1,276 @@
+"""Fit every model on the same rows, and measure all of them on the same test rows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from gbreg.compare import models
+from gbreg.compare.leaderboard import SHOWN, Leaderboard, Profile, Row, Skipped
+from gbreg.engines import get_engine
+from gbreg.estimators import D2QRegressor, GBRegressor
+from gbreg.kernels import PARALLEL_ROWS
+from gbreg.links import NON_NEGATIVE
+from gbreg.losses import Loss, get_loss
+from gbreg.losses.base import check_inside, check_sample_weight
+from gbreg.metrics import METRICS
+
+Floats = NDArray[np.float64]
+
+# What is read from a predicted distribution, and what each is measured by: a log mean is in log units, and only ranks.
+READOUTS: Mapping[str, Sequence[str]] = {"mean": SHOWN, "median": SHOWN, "log_mean": ("spearman", "normalized_gini")}
+
+
+@dataclass(frozen=True)
+class _Data:
+    train_X: Any
+    train_y: Floats
+    train_weight: Floats | None
+    test_X: Any
+    test_y: Floats
+    test_weight: Floats | None
+
+
+def compare(
+    train_X: Any,
+    train_y: ArrayLike,
+    test_X: Any,
+    test_y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    test_weight: ArrayLike | None = None,
+    losses: Sequence[Any] | None = None,
+    engines: Sequence[str] = ("lightgbm",),
+    estimator: GBRegressor | None = None,
+    on_fit: Callable[[int, int, str], None] | None = None,
+) -> Leaderboard:
+    """Fit every model on every engine, and measure all of them on the same test rows.
+
+    Parameters
+    ----------
+    train_X, test_X : tables or arrays
+        Whatever `GBRegressor` takes, with the same columns.
+    train_y, test_y : array-like of shape (n_train,) and (n_test,)
+    sample_weight, test_weight : array-like, optional
+        Weights of the train and of the test rows.
+    losses : sequence of str, Loss or estimator, optional
+        Names, the form ``huberpp:delta=0.3,link=log``, losses, or unfitted gbreg estimators; a pair (one of these, engine)
+        is tried on that engine only. Default: those of `default_models`.
+    engines : sequence of str, default ("lightgbm",)
+    estimator : GBRegressor, optional
+        Every parameter of boosting (rounds, learning rate, seed, ...); those of all models are replaced by it.
+    on_fit : callable, optional
+        Called with (fits done, fits in all, what is being fitted) before every fit and after the last.
+
+    Returns
+    -------
+    Leaderboard
+        A model that predicts distributions has three rows: read as its mean, its median and its log mean.
+
+    Raises
+    ------
+    ValueError
+        Before training, for arguments that are not allowed. A model whose domain excludes the labels, or whose fit
+        fails, is listed in `Leaderboard.skipped` instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.arange(400.0).reshape(-1, 1)
+    >>> y = np.floor(X[:, 0] / 100)
+    >>> board = compare(X[::2], y[::2], X[1::2], y[1::2], losses=["squared_error", "gamma"], estimator=GBRegressor(n_jobs=1))
+    >>> [row.loss for row in board.rows], [skipped.loss for skipped in board.skipped]
+    (['squared_error'], ['gamma'])
+    """
+    data = _checked(train_X, train_y, sample_weight, test_X, test_y, test_weight)
+    template = GBRegressor(random_state=0) if estimator is None else estimator
+    template._validate_params()
+    left: list[tuple[str, str]] = []
+    if losses is None:
+        losses, left = models.default_models()
+    fitting, reasons = _plan(losses, engines, data.train_y)
+    skipped = [*(Skipped(name, "", reason) for name, reason in left), *reasons]
+    rows: list[Row] = []
+    for done, (model, engine) in enumerate(fitting):
+        if on_fit is not None:
+            on_fit(done, len(fitting), f"{models.model_label(model)} on {engine}")
+        outcome = _fit_one(models.with_boosting(model, template, engine), engine, data)
+        if isinstance(outcome, Skipped):
+            skipped.append(outcome)
+        else:
+            rows += outcome
+    if on_fit is not None:
+        on_fit(len(fitting), len(fitting), "done")
+    return Leaderboard(
+        rows=_grouped(rows),
+        baseline=_baseline(data),
+        skipped=skipped,
+        profile=_profile(data),
+        parameters={k: v for k, v in template.get_params(deep=False).items() if k not in ("loss", "engine")},
+        loss_parameters={models.model_label(model): _own_parameters(model) for model, _ in fitting},
+    )
+
+
+def _as_model(given: Any) -> Any:
+    if isinstance(given, str):
+        return models.parse_model(given)
+    return GBRegressor(given) if isinstance(given, Loss) else given
+
+
+def _plan(asked: Sequence[Any], engines: Sequence[str], y: Floats) -> tuple[list[tuple[Any, str]], list[Skipped]]:
+    """Which model is fitted on which engine, and which is not, because its domain excludes a label."""
+    fitting: list[tuple[Any, str]] = []
+    excluded: dict[str, Skipped] = {}
+    for given in asked:
+        which, own = (given[0], [given[1]]) if isinstance(given, tuple) else (given, engines)
+        model = _as_model(which)
+        reason = _excluded(model, y)
+        if reason is None:
+            fitting += [(model, engine) for engine in own]
+        else:
+            label = models.model_label(model)
+            excluded[label] = Skipped(label, "", reason)
+    for engine in {engine for _, engine in fitting}:
+        get_engine(engine).package()
+    return fitting, list(excluded.values())
+
+
+def _excluded(model: Any, y: Floats) -> str | None:
+    try:
+        if isinstance(model, GBRegressor):
+            loss = get_loss(model.loss)
+            loss.check_parameters()
+            loss.check_labels(y)
+        elif not isinstance(model, D2QRegressor):
+            check_inside(y, NON_NEGATIVE, type(model).__name__, "use a loss on all reals, such as squared_error")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _own_parameters(model: Any) -> dict[str, Any]:
+    if isinstance(model, GBRegressor):
+        return get_loss(model.loss).to_json()["parameters"]  # type: ignore[no-any-return]
+    own = models.OWN_PARAMETERS[models.model_label(model).partition(":")[0]]
+    return {k: v for k, v in model.get_params(deep=False).items() if k in own}
+
+
+def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y: Any, test_weight: Any) -> _Data:
+    y = {}
+    weight = {}
+    for side, labels, given in (("train", train_y, train_weight), ("test", test_y, test_weight)):
+        values = np.asarray(labels, dtype=np.float64)
+        if values.ndim != 1 or values.size == 0:
+            raise ValueError(f"{side}_y must be one-dimensional and not empty, got shape {values.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{side}_y: {(~np.isfinite(values)).sum():,} of {values.size:,} labels are NaN or infinite: drop them"
+            )
+        y[side] = values
+        weight[side] = None if given is None else check_sample_weight(given, values.size, f"weights of the {side} rows")
+    if (train_weight is None) != (test_weight is None):
+        raise ValueError("sample_weight and test_weight go together: give both, or neither")
+    return _Data(train_X, y["train"], weight["train"], test_X, y["test"], weight["test"])
+
+
+def _fit_one(model: Any, engine: str, data: _Data) -> list[Row] | Skipped:
+    label = models.model_label(model)
+    try:
+        start = time.perf_counter()
+        _warm_up(model, data.train_y)
+        compiled = time.perf_counter()
+        model.fit(data.train_X, data.train_y, data.train_weight)
+        fitted = time.perf_counter()
+        measured = _readings(model, data)
+    except Exception as error:  # one model that fails must not cost the others their results
+        return Skipped(label, engine, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    parts = list(models.fitted_parts(model))
+    return [
+        Row(
+            loss=label,
+            engine=engine,
+            rounds=max((part.best_iteration_ for part in parts), default=0),
+            native=all(part.native_ for part in parts),
+            **numbers,
+            fit_seconds=fitted - compiled,
+            compile_seconds=compiled - start,
+            family=models.family(model),
+            readout=readout,
+        )
+        for readout, numbers in measured.items()
+    ]
+
+
+def _readings(model: Any, data: _Data) -> dict[str, dict[str, Any]]:
+    """The metrics of every readout; of "" where the model predicts one number."""
+    if not models.is_distributional(model):
+        return {"": _measure(data, model.predict(data.test_X), SHOWN)}
+    return {readout: _measure(data, model.predict(data.test_X, readout), measured) for readout, measured in READOUTS.items()}
+
+
+def _warm_up(model: Any, y: Floats) -> None:
+    """One round on a few rows: compiles the loss for this engine, so that its fit is charged for training only."""
+    n = min(y.size, 2 * PARALLEL_ROWS)
+    # Evenly spaced in order of size: the extremes are among them, so labels that vary still do.
+    few = np.sort(y)[np.linspace(0, y.size - 1, n).astype(np.int64)]
+    model = clone(model)
+    for part in models.boosted_parts(model):
+        part.set_params(n_estimators=1)
+    if isinstance(model, D2QRegressor):
+        model.set_params(group=0)
+    model.fit(np.linspace(0, 1, n).reshape(-1, 1), few)
+
+
+def _measure(data: _Data, predicted: Floats, measured: Sequence[str]) -> dict[str, Any]:
+    """The shown metrics, NaN for those that do not apply."""
+    return {
+        name: METRICS[name](data.test_y, predicted, data.test_weight) if name in measured else math.nan for name in SHOWN
+    }
+
+
+def _baseline(data: _Data) -> Row:
+    mean = float(np.average(data.train_y, weights=data.train_weight))
+    numbers = _measure(data, np.full(data.test_y.size, mean), SHOWN)
+    return Row("mean", "", 0, False, **numbers, fit_seconds=0.0, compile_seconds=0.0)
+
+
+def _profile(data: _Data) -> Profile:
+    y = np.concatenate([data.train_y, data.test_y])
+    positive = y[y > 0]
+    tail = float(np.quantile(positive, 0.99) / np.median(positive)) if positive.size else math.nan
+    return Profile(
+        n_train=data.train_y.size,
+        n_test=data.test_y.size,
+        n_features=_width(data.train_X),
+        n_zeros=int((y == 0).sum()),
+        n_negative=int((y < 0).sum()),
+        mean_train=float(np.average(data.train_y, weights=data.train_weight)),
+        mean_test=float(np.average(data.test_y, weights=data.test_weight)),
+        p99_over_median=tail,
+        zero_mae=METRICS["mae"](data.test_y, np.zeros(data.test_y.size), data.test_weight),
+        weighted=data.train_weight is not None,
+    )
+
+
+def _width(X: Any) -> int:
+    return int(X.shape[1]) if hasattr(X, "shape") else len(X[0])
+
+
+def _order(row: Row) -> tuple[float, ...]:
+    """Best ranking first: by normalised Gini where it has a value, then Spearman, then MAE."""
+    return tuple(math.inf if math.isnan(v) else v for v in (-row.normalized_gini, -row.spearman, row.mae))
+
+
+def _grouped(rows: Sequence[Row]) -> list[Row]:
+    """Family by family, the best first, and so within each."""
+    best: dict[str, tuple[float, ...]] = {}
+    for row in rows:
+        best[row.family] = min(best.get(row.family, _order(row)), _order(row))
+    return sorted(rows, key=lambda row: (best[row.family], row.family, _order(row)))

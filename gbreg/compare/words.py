@@ -1,0 +1,216 @@
+"""What the numbers of a leaderboard mean, in words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gbreg.metrics import METRICS
+
+if TYPE_CHECKING:
+    from gbreg.compare.leaderboard import Leaderboard, Row
+
+# Ranking scores closer than this are treated as equal when a compromise is suggested.
+NEAR = 0.01
+
+
+def badness(metric: str, value: float) -> float:
+    """A value of a metric turned so that less is better; PCOC by its distance from 1 as a ratio."""
+    if metric == "fit_seconds":
+        return value
+    if METRICS[metric].target is not None:
+        return abs(math.log(value)) if value > 0 else math.inf
+    return -value if METRICS[metric].greater_is_better else value
+
+
+def number(value: float) -> str:
+    """Four significant digits, without an exponent where that is readable.
+
+    >>> number(28.7123), number(0.70049), number(123456.7), number(1e-9)
+    ('28.71', '0.7005', '123,457', '1e-09')
+    """
+    if math.isnan(value):
+        return "-"
+    size = abs(value)
+    if size != 0 and not 1e-3 <= size < 1e9:
+        return f"{value:.3g}"
+    digits = 3 - math.floor(math.log10(size)) if size > 0 else 0
+    return f"{value:,.{max(0, min(digits, 4))}f}"
+
+
+def cell(metric: str, value: float) -> str:
+    """A value as the leaderboard shows it."""
+    if math.isnan(value):
+        return "-"
+    if metric in ("mae", "rmse"):
+        return number(value)
+    if metric in ("over_2x", "under_2x"):
+        return f"{value:.1%}"
+    if metric == "fit_seconds":
+        return f"{value:.2f}" if value else "-"
+    return f"{value:.3f}" if abs(value) < 100 else number(value)
+
+
+def on(engine: str) -> str:
+    return f" on {engine}" if engine else ""
+
+
+def _called(board: Leaderboard, row: Row) -> str:
+    several = len({r.engine for r in board.rows}) > 1
+    read = f" read as its {row.readout.replace('_', ' ')}" if row.readout not in ("", "mean") else ""
+    return f"`{row.loss}`{read}" + (on(row.engine) if several else "")
+
+
+def sum_words(pcoc: float) -> str:
+    """What a PCOC says about the sum of the predictions.
+
+    >>> sum_words(0.4), sum_words(1.004)
+    ('its sum is 60% low (PCOC 0.40)', 'its sum is right within 1% (PCOC 1.00)')
+    """
+    if math.isnan(pcoc):
+        return "its sum cannot be judged (the labels sum to 0)"
+    if pcoc <= 0:
+        return f"its sum has the wrong sign or is 0 (PCOC {pcoc:.2f})"
+    off = abs(pcoc - 1)
+    if off < 0.01:
+        return f"its sum is right within 1% (PCOC {pcoc:.2f})"
+    if pcoc >= 2:
+        return f"its sum is {pcoc:.1f} times the truth (PCOC {pcoc:.2f})"
+    return f"its sum is {off:.0%} {'low' if pcoc < 1 else 'high'} (PCOC {pcoc:.2f})"
+
+
+def _needs_calibration(pcoc: float) -> bool:
+    return not 0.95 <= pcoc <= 1.05
+
+
+def data_words(board: Leaderboard) -> str:
+    """What the labels look like, and what that means for judging models."""
+    p = board.profile
+    zeros = f"{p.zeros_share:.0%} of the targets are 0 ({p.n_zeros:,})" if p.n_zeros else "No target is 0"
+    said = [
+        f"{p.n_rows:,} rows: {p.n_train:,} train, {p.n_test:,} test; {p.n_features} features{', weighted' * p.weighted}. "
+        f"{zeros}; the mean is {number(p.mean_train)} in train and {number(p.mean_test)} in test; the 99th percentile of "
+        f"the positive ones is {p.p99_over_median:.3g} times their median."
+    ]
+    if p.n_negative:
+        said.append(f"{p.n_negative:,} targets are negative.")
+    if p.zeros_share > 0.5:
+        said.append(
+            f"More than half are 0, so predicting 0 everywhere nearly wins the MAE (it has {number(p.zero_mae)}): judge by "
+            f"{_RANKING[board.ranking]} together with PCOC."
+        )
+    if _needs_calibration(board.baseline.pcoc) and board.baseline.pcoc > 0:
+        said.append(
+            f"The mean moved by {1 / board.baseline.pcoc - 1:+.0%} from train to test: features can only partly "
+            "follow such a drift, so expect the sum of every honest model to be off."
+        )
+    return " ".join(said)
+
+
+_RANKING = {"normalized_gini": "normalised Gini", "spearman": "Spearman"}
+
+
+def winners(board: Leaderboard) -> list[str]:
+    """One sentence, a Markdown list item, on the best model by each metric."""
+    if not board.rows:
+        return ["- No model was fitted: see why below."]
+    said = []
+    ranked = board.best(board.ranking)
+    if ranked is not None:
+        said.append(_ranking_words(board, ranked))
+    for metric, words in _WINS.items():
+        row = board.best(metric)
+        if row is not None:
+            said.append(
+                f"- {_called(board, row)} {words.format(cell(metric, getattr(row, metric)))}{_contrast(board, row, metric)}."
+            )
+    least = board.best("rmse")
+    if least is not None and least.rmse >= board.baseline.rmse:
+        said.append(
+            f"- By RMSE no model beats the constant mean ({number(board.baseline.rmse)}): there a few huge rows decide, so "
+            "look at ranking and sum."
+        )
+    wild = [_called(board, row) for row in board.rows if _wild(board, row)]
+    if wild:
+        names = ", ".join(wild[:3]) + (f" and {len(wild) - 3} more" if len(wild) > 3 else "")
+        said.append(
+            f"- By RMSE, {names} {'does' if len(wild) == 1 else 'do'} far worse than the constant mean "
+            f"({number(board.baseline.rmse)}): some predictions are far off, or aim at something else than the mean."
+        )
+    return said
+
+
+_WINS = {
+    "pcoc": "has the sum closest to the truth (PCOC {})",
+    "mae": "has the least MAE ({}): closest on the typical row; on skewed targets that rewards medians, whose sum is low",
+    "rmse": "has the least RMSE ({}): closest to the mean, and the large rows decide",
+    "decile_error": "is best calibrated level by level (decile error {}): small and large predictions add up to what came",
+    "under_2x": "has the fewest rows underestimated by more than a factor 2 ({})",
+    "over_2x": "has the fewest rows overestimated by more than a factor 2 ({}; any positive prediction for a 0 counts)",
+}
+
+
+def _ranking_words(board: Leaderboard, row: Row) -> str:
+    score = f"{_RANKING[board.ranking]} {getattr(row, board.ranking):.2f}"
+    if row.readout == "log_mean":
+        mean = _mean_of(board, row)
+        return f"- {_called(board, row)} ranks best ({score}); read as its mean, {sum_words(mean.pcoc)}."
+    if _needs_calibration(row.pcoc):
+        return f"- {_called(board, row)} ranks best ({score}), but {sum_words(row.pcoc)}: calibrate before bidding with it."
+    return f"- {_called(board, row)} ranks best ({score}), and {sum_words(row.pcoc)}: its numbers can be added up."
+
+
+def _mean_of(board: Leaderboard, row: Row) -> Row:
+    """The row of the same fit that is read as its mean; the row itself where there is one readout."""
+    same = (r for r in board.rows if (r.loss, r.engine, r.readout) == (row.loss, row.engine, "mean"))
+    return next(same, row)
+
+
+def _contrast(board: Leaderboard, row: Row, metric: str) -> str:
+    """What the winner of one metric pays elsewhere."""
+    if metric in ("mae", "over_2x", "under_2x", "rmse") and _needs_calibration(row.pcoc):
+        return f"; {sum_words(row.pcoc)}"
+    best = board.best(board.ranking)
+    if metric != "pcoc" or best is None or best is row:
+        return ""
+    lost = getattr(best, board.ranking) - getattr(row, board.ranking)
+    return f"; its {_RANKING[board.ranking]} is {lost:.3f} below the best" if lost >= 0.001 else ""
+
+
+def choice(board: Leaderboard) -> str:
+    """The trade-off between ranking and sum, and a place to start."""
+    key, words = board.ranking, _RANKING[board.ranking]
+    rows = [row for row in board.rows if not (math.isnan(_sum_of(board, row)) or math.isnan(getattr(row, key)))]
+    rows = [row for row in rows if not _wild(board, row)] or rows
+    if not rows:
+        return "Ranking or sum has no value here (constant labels, or a sum of 0?): judge by MAE and RMSE."
+    ranked = max(rows, key=lambda row: float(getattr(row, key)))
+    summed = min(rows, key=lambda row: badness("pcoc", row.pcoc) if row.pcoc == row.pcoc else math.inf)
+    near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
+    both = min(near, key=lambda row: (badness("pcoc", _sum_of(board, row)), -getattr(row, key)))
+    mend = "on recent rows that no model saw: a monotone map keeps the order and mends the sum."
+    total = sum_words(_sum_of(board, both))
+    if both.readout == "log_mean":
+        total = f"read as its mean, {total}"
+    if not _needs_calibration(_sum_of(board, both)):
+        ranks = "it ranks best" if both is ranked else f"it ranks nearly as well as the best (within {NEAR} of its {words})"
+        return f"Start with {_called(board, both)}: {ranks}, and {total}."
+    if _needs_calibration(summed.pcoc):
+        return (
+            f"No loss here gets the sum right. Start with {_called(board, both)}, which of those that rank best comes "
+            f"nearest: {total}. Calibrate it {mend}"
+        )
+    return (
+        f"No loss here has both. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
+        f"take {_called(board, summed)}: {sum_words(summed.pcoc)}. Or calibrate {_called(board, ranked)} {mend}"
+    )
+
+
+def _sum_of(board: Leaderboard, row: Row) -> float:
+    """PCOC of the row or, for a log mean, of the mean that the same fit gives."""
+    return _mean_of(board, row).pcoc if row.readout == "log_mean" else row.pcoc
+
+
+def _wild(board: Leaderboard, row: Row) -> bool:
+    """Whether predictions are so far off that a constant has a much smaller RMSE; on noisy tails a little is nothing."""
+    return row.rmse > 1.2 * board.baseline.rmse
