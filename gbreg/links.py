@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 Scalar = Callable[..., Any]
 
+_LN2 = log(2.0)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -175,12 +177,12 @@ def log_step_limit(learning_rate: float) -> float:
     return 10.0 if learning_rate <= 0.3 else 3.0
 
 
-def _softplus(raw: float) -> float:
+def softplus(raw: float) -> float:
     return max(raw, 0.0) + log1p(exp(-abs(raw)))
 
 
-def _expit(raw: float) -> float:
-    e = exp(-abs(raw))  # the one that _softplus needs: computed once where both are
+def expit(raw: float) -> float:
+    e = exp(-abs(raw))  # the one that softplus needs: computed once where both are
     return (1.0 if raw > 0 else e) / (1.0 + e)
 
 
@@ -198,15 +200,15 @@ class Softplus(Link):
 
     @staticmethod
     def inverse(raw: float) -> float:
-        return _softplus(raw)
+        return softplus(raw)
 
     @staticmethod
     def inverse_derivative(raw: float) -> float:
-        return _expit(raw)
+        return expit(raw)
 
     @staticmethod
     def inverse_derivative2(raw: float) -> float:
-        return _expit(raw) * _expit(-raw)
+        return expit(raw) * expit(-raw)
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         # Where scores are large they move by amounts of their own size, and rows still on the log part must be ready
@@ -228,17 +230,17 @@ class Logit(Link):
 
     @staticmethod
     def inverse(raw: float) -> float:
-        return _expit(raw)
+        return expit(raw)
 
     @staticmethod
     def inverse_derivative(raw: float) -> float:
-        return _expit(raw) * _expit(-raw)
+        return expit(raw) * expit(-raw)
 
     @staticmethod
     def inverse_derivative2(raw: float) -> float:
         # 1 - 2 mu, which cancels at 0, is tanh(-raw / 2).
         bend = math.copysign(-expm1(-abs(raw)) / (1.0 + exp(-abs(raw))), -raw)
-        return _expit(raw) * _expit(-raw) * bend
+        return expit(raw) * expit(-raw) * bend
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         return log_step_limit(learning_rate), 0.0
@@ -269,6 +271,47 @@ class Log1p(Link):
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         return log_step_limit(learning_rate), 0.0
+
+
+@dataclass(frozen=True)
+class LogLog2(Link):
+    """``raw = ln(log2(1 + mu) + shift)``: the log of odds that are logarithms themselves, for `WCE`'s log2 schemes.
+
+    ``mu`` grows doubly exponentially with the score: no other loss has a curvature that is safe for that.
+
+    Parameters
+    ----------
+    shift : float >= 0, default 0.0
+    """
+
+    shift: float = 0.0
+
+    name = "log_log2"
+    scale_equivariant = False
+
+    @property
+    def range(self) -> Interval:  # type: ignore[override]
+        return Interval(2.0**-self.shift - 1.0, inf)
+
+    @staticmethod
+    def link(mu: float, shift: float) -> float:
+        bits = log1p(mu) / _LN2
+        # Where shift is 1, small labels have scores near 0 that log(1 + bits) would round away.
+        raw = log1p(bits) if shift == 1.0 else log(bits + shift)
+        return raw if mu > -1.0 and bits + shift > 0 else -inf
+
+    @staticmethod
+    def inverse(raw: float, shift: float) -> float:
+        bits = expm1(raw) if shift == 1.0 else exp(raw) - shift
+        return expm1(_LN2 * bits)
+
+    @staticmethod
+    def inverse_derivative(raw: float, shift: float) -> float:
+        return _LN2 * exp(raw) * exp(_LN2 * (exp(raw) - shift))
+
+    @staticmethod
+    def inverse_derivative2(raw: float, shift: float) -> float:
+        return _LN2 * exp(raw) * exp(_LN2 * (exp(raw) - shift)) * (1.0 + _LN2 * exp(raw))
 
 
 def _growth(raw: float, p: float) -> float:
@@ -318,7 +361,7 @@ class Power(Link):
         return size, learning_rate * size
 
 
-LINKS: dict[str, type[Link]] = {cls.name: cls for cls in (Identity, Log, Softplus, Logit, Log1p, Power)}
+LINKS: dict[str, type[Link]] = {cls.name: cls for cls in (Identity, Log, Softplus, Logit, Log1p, LogLog2, Power)}
 
 
 def get_link(link: str | Link | dict[str, Any]) -> Link:

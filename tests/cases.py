@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
+
+import numpy as np
 
 from gbreg.links import LINKS
-from gbreg.losses import AM, Expectile, Huber, Huberpp, Loss, PointwiseLoss, Quantile, Tweedie, known_losses
+from gbreg.losses import AM, WCE, Expectile, Huber, Huberpp, Loss, PointwiseLoss, Quantile, Tweedie, known_losses
 
 
 def built_in(kind: type[Loss] = PointwiseLoss) -> dict[str, type[Loss]]:
     """The library's own losses of a kind; a user's loss that a test defines is known too, but is not ours to test."""
     found = {name: cls for name, cls in known_losses().items() if cls.__module__.startswith("gbreg.losses.")}
     return {name: cls for name, cls in found.items() if issubclass(cls, kind) and name != "expression_loss"}
+
+
+def inside(loss: Loss, y: Any) -> Any:
+    """Labels from 0 upwards, mapped into the loss's domain: odds to probabilities, where it takes those."""
+    y = np.asarray(y, dtype=np.float64)
+    return y / (1.0 + y) if loss.y_domain.high == 1.0 else y
 
 
 def admissible(loss: PointwiseLoss) -> PointwiseLoss:
@@ -50,4 +59,7 @@ EXTREME_CASES = [
     Quantile(level=0.95),
     Tweedie(power=1.05),
     Tweedie(power=1.95),
+    WCE("log2"),
+    WCE("log2_plus1"),
+    WCE(cap=5.0),
 ]

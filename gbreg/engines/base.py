@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import joblib
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from gbreg import kernels
@@ -47,6 +48,16 @@ class Features:
     @property
     def n_rows(self) -> int:
         return int(self.values.shape[0])
+
+    def vary(self) -> bool:
+        """Whether any column holds two values: LightGBM and CatBoost die of tables in which none does."""
+        for j in range(self.values.shape[1]):
+            column = self.values[:, j]
+            column = column.toarray().ravel() if scipy.sparse.issparse(column) else column
+            first = column[0]
+            if not (np.isnan(column).all() if np.isnan(first) else (column == first).all()):
+                return True
+        return False
 
 
 @dataclass(frozen=True)
@@ -116,18 +127,20 @@ class Objective:
     def scale_by(self, factor: float) -> None:
         """Multiply every gradient and Hessian by a factor."""
         self.factor = factor
-        loss, scale = self.loss, factor / self.loss.hessian_scale_
+        loss = self.loss
         self.run: kernels.Pass | kernels.RowPass
         if isinstance(loss, VectorLoss):
             loss.check_hessian(self.hessian)
-            self.run = kernels.RowPass(loss.spec(), loss.arguments(), offset=loss.intercept_, scale=scale)
+            self.run = kernels.RowPass(
+                loss.spec(), loss.arguments(), offset=loss.intercept_, scale=factor / loss.hessian_scale_
+            )
         else:
             self.run = kernels.Pass(
                 loss.spec(),
                 loss.arguments(),
                 hessian=self.hessian,
                 offset=float(loss.intercept_[0]),
-                scale=scale,
+                scale=factor / loss.hessian_scale_,
                 step=loss.step_bounds(self.learning_rate),
                 floor=EXACT_FLOOR if self.hessian == "exact" else -math.inf,
             )
@@ -140,6 +153,10 @@ class Objective:
         factor = state.pop("factor")
         self.__init__(**state)  # type: ignore[misc]
         self.scale_by(factor)
+
+    def __deepcopy__(self, memo: Any) -> Objective:
+        # LightGBM copies its parameters: what the loss learns from scores is to reach the monitor's loss, the same one.
+        return self
 
     def weights(self, sample_weight: Any, n: int) -> Singles:
         if sample_weight is None:
@@ -155,7 +172,10 @@ class Objective:
         check_shapes(self.loss, y, raw)
         if self._buffers[0].shape != raw.shape or self._buffers[0].strides[0] * raw.itemsize != raw.strides[0] * 4:
             self._buffers = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
-        self.fill(y, raw, self.weights(sample_weight, y.size), self._buffers, self.n_threads)
+        weight = self.weights(sample_weight, y.size)
+        if self.loss.refines and self.loss.refine(y, raw + self.loss.intercept_, weight, self.round):
+            self.scale_by(self.factor)
+        self.fill(y, raw, weight, self._buffers, self.n_threads)
         self.round += 1
         return self._buffers
 
@@ -287,14 +307,17 @@ class Task:
     def n_outputs(self) -> int:
         return self.loss.n_outputs
 
-    def complete(self, watched: Any, decoded: bool = False) -> Floats:
-        """Complete raw scores from what an engine hands to a metric, which may be a native objective's predictions."""
+    def complete(self, watched: Any, links: Mapping[str, str]) -> Floats:
+        """Complete raw scores from what an engine hands to a metric.
+
+        `links` names the link of every native objective that hands over predictions instead of raw scores.
+        """
         scores: Floats = np.asarray(watched, dtype=np.float64)
         if self.native is None:  # a native objective starts from the intercept
             return scores + self.loss.intercept_
-        if not decoded or self.native.link == "identity":
+        if self.native.name not in links:
             return scores
-        link = get_link(self.native.link)
+        link = get_link(links[self.native.name])
         # A prediction rounded to an end of its range comes from a finite score all the same.
         inside = np.clip(scores, np.nextafter(link.range.low, np.inf), np.nextafter(link.range.high, -np.inf))
         return kernels.map_scalar(link.link, inside.ravel(), link.parameters).reshape(scores.shape)
@@ -307,7 +330,7 @@ class Task:
         if self.native is None:
             return rows
         labels, factor = self.native.labels(rows.y)
-        scale = self.loss.hessian_scale_
+        scale = float(np.mean(self.loss.hessian_scale_))
         if factor is None and rows.weight is None and scale == 1.0:
             return Rows(rows.X, labels)
         weight = np.ones(rows.y.size) if rows.weight is None else rows.weight

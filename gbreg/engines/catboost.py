@@ -109,7 +109,10 @@ class CatBoost(Engine):
         params = self._parameters(task, objective)
         multiple = task.native is None and task.n_outputs > 1
         watch = (_for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
-        params["eval_metric"] = watch if monitor.sets else "MultiRMSE" if multiple else "RMSE"
+        if monitor.sets:
+            params["eval_metric"] = watch
+        elif task.native is None:  # a native objective's own metric is the default
+            params["eval_metric"] = "MultiRMSE" if multiple else "RMSE"
         callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]
         booster = catboost.CatBoost(params)
         pool = self._pool(task, task.rows)
@@ -234,7 +237,7 @@ class _Watch:
         if index < 0:  # the training set
             return 0.0, 1.0
         try:
-            self.task.monitor.record(index, self.task.complete(np.transpose(approxes) / self.raised))
+            self.task.monitor.record(index, self.task.complete(np.transpose(approxes) / self.raised, {}))
         except Exception as error:
             self.error = self.error or error
             return 0.0, 1.0

@@ -19,6 +19,8 @@ _NATIVE = {
     "tweedie": "tweedie",
     "cross_entropy": "cross_entropy",
 }
+# Native objectives that hand predictions to a metric, not raw scores.
+_LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log", "cross_entropy": "logit"}
 _PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power"}
 
 
@@ -181,7 +183,7 @@ class _Watch:
     def __call__(self, preds: Any, data: Any) -> tuple[str, float, bool]:
         index = next(i for i, known in enumerate(self.sets) if known is data)
         monitor, name = self.task.monitor, self.task.loss.name
-        monitor.record(index, self.task.complete(preds, decoded=True))
+        monitor.record(index, self.task.complete(preds, _LINKS))
         return name, monitor.history[f"validation_{index}"][name][-1], False
 
 

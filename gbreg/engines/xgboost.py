@@ -20,6 +20,9 @@ _NATIVE = {
     "tweedie": "reg:tweedie",
     "cross_entropy": "binary:logitraw",
 }
+# Native objectives that hand predictions to a metric and take one as base_score. Not so binary:logitraw: probabilities
+# in float32 are 1 beyond a raw score of 17.
+_LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log"}
 _PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power"}
 
 
@@ -116,8 +119,7 @@ class XGBoost(Engine):
         }
         params = self.merge(mapped, p.engine_params)
         if task.native is not None:
-            # base_score is on the scale of the objective's own predictions.
-            link = get_link(task.native.link)
+            link = get_link(_LINKS.get(task.native.name, "identity"))
             start = kernels.map_scalar(link.inverse, task.loss.intercept_, link.parameters)
             return {
                 **params,
@@ -178,7 +180,7 @@ class _Watch:
     def __call__(self, preds: Any, data: Any) -> tuple[str, float]:
         index = next(i for i, known in enumerate(self.sets) if known is data)
         monitor = self.task.monitor
-        monitor.record(index, self.task.complete(preds, decoded=True))
+        monitor.record(index, self.task.complete(preds, _LINKS))
         return "loss", monitor.history[f"validation_{index}"][monitor.loss.name][-1]
 
 

@@ -16,6 +16,8 @@ from gbreg.losses.buckets import SoftmaxBuckets
 from gbreg.losses.expression import ExpressionLoss, from_expression
 from gbreg.losses.likelihood import Gamma, Poisson, Tweedie
 from gbreg.losses.lognormal import ZILN, LogNormal
+from gbreg.losses.odds import WCE, Bernoulli
+from gbreg.losses.ordinal import OrdinalBuckets
 from gbreg.losses.pointwise import (
     AM,
     AbsoluteError,
@@ -30,8 +32,10 @@ from gbreg.losses.vector import VectorLoss
 
 __all__ = [
     "AM",
+    "WCE",
     "ZILN",
     "AbsoluteError",
+    "Bernoulli",
     "Choice",
     "Expectile",
     "ExpressionLoss",
@@ -43,6 +47,7 @@ __all__ = [
     "LogUniform",
     "Loss",
     "NativeForm",
+    "OrdinalBuckets",
     "PointwiseLoss",
     "Poisson",
     "Quantile",

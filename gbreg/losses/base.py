@@ -322,6 +322,7 @@ class PointwiseLoss(Loss):
     label_rescale: list[tuple[float, float]] | None = None
 
     raw_size_: float
+    hessian_scale_: float
 
     if TYPE_CHECKING:  # subclasses spell out their own further arguments
         row_value: Any

@@ -38,6 +38,17 @@ def _softplus(f: Any) -> Triple:
     return max(f, 0) + mp.log1p(mp.exp(-abs(f))), _expit(f), _expit(f) * _expit(-f)
 
 
+def _logit(f: Any) -> Triple:
+    p, q = _expit(f), _expit(-f)
+    return p, p * q, p * q * (q - p)
+
+
+def _log_log2(f: Any, shift: Any) -> Triple:
+    steep = mp.log(2) * mp.exp(f)
+    first = steep * 2 ** (mp.exp(f) - shift)
+    return 2 ** (mp.exp(f) - shift) - 1, first, first * (1 + steep)
+
+
 def _power(f: Any, p: Any) -> Triple:
     k, sign = 1 / p, mp.sign(f)
     if f == 0:
@@ -52,7 +63,9 @@ LINKS: dict[str, Link] = {
         lambda mu: mu + mp.log(-mp.expm1(-mu)) if mu > 0 else -inf,
         _softplus,
     ),
+    "logit": Link(lambda mu: (mp.log(mu) - mp.log1p(-mu) if mu < 1 else inf) if mu > 0 else -inf, _logit),
     "log1p": Link(lambda mu: mp.log1p(mu) if mu > -1 else -inf, lambda f: (mp.expm1(f), mp.exp(f), mp.exp(f))),
+    "log_log2": Link(lambda mu, shift: mp.log(mp.log(1 + mu, 2) + shift) if (1 + mu) * 2**shift > 1 else -inf, _log_log2),
     "power": Link(lambda mu, p: mp.sign(mu) * abs(mu) ** p, _power),
 }
 
@@ -148,6 +161,23 @@ def _tweedie(y: Any, mu: Any, p: Any) -> Triple:
     return value, mu ** (1 - q) - y * mu ** (-q), (1 - q) * mu ** (-q) + q * y * mu ** (-q - 1)
 
 
+def _cross_entropy(positives: Any, negatives: Any, f: Any) -> Triple:
+    """Of that much weight on either side, less its minimum."""
+    p, q = _expit(f), _expit(-f)
+    n = positives + negatives
+    least = sum(w * mp.log(n / w) for w in (positives, negatives) if w > 0)
+    value = positives * _softplus(-f)[0] + negatives * _softplus(f)[0] - least
+    return value, negatives * p - positives * q, n * p * q
+
+
+def _bernoulli(target: Any, f: Any, p: Any) -> Triple:
+    return _cross_entropy(_expit(target), _expit(-target), f)
+
+
+def _wce(target: Any, f: Any, p: Any) -> Triple:
+    return _cross_entropy(mp.exp(min(target, p["top"])), mpf(1), f)
+
+
 def _lifted(y: Any, p: Any) -> Any:
     return max(y, p["label_floor"])
 
@@ -167,6 +197,8 @@ ORACLE: dict[str, Formula] = {
     "poisson": Formula(_poisson),
     "gamma": Formula(_gamma),
     "tweedie": Formula(_tweedie),
+    "bernoulli": Formula(_bernoulli, coordinate="raw"),
+    "wce": Formula(_wce, minimizer=lambda y, p: min(y, p["top_label"]), coordinate="raw"),
 }
 
 

@@ -20,7 +20,9 @@ from gbreg import kernels
 from gbreg.links import Power
 from gbreg.losses import (
     AM,
+    WCE,
     AbsoluteError,
+    Bernoulli,
     Expectile,
     Gamma,
     Huber,
@@ -34,7 +36,7 @@ from gbreg.losses import (
     loss_from_json,
 )
 from gbreg.losses.base import label_scale
-from tests.cases import built_in
+from tests.cases import built_in, inside
 from tests.losses.oracle import ORACLE, Oracle
 
 BUILT_IN = built_in()
@@ -59,6 +61,7 @@ VARIANTS = {
     "expectile": [{"level": 0.1}, {"level": 0.95}],
     "tweedie": [{"power": 1.05}, {"power": 1.5}, {"power": 1.95}],
     "transformed_squared_error": [{}, {"transform": "power", "power": 0.3}],
+    "wce": [{}, {"cap": 2.5}, {"scheme": "log2"}, {"scheme": "log2_plus1"}, {"scheme": "log2_plus1", "cap": 8.0}],
 }
 
 
@@ -98,24 +101,30 @@ def labels_for(loss, n=200, seed=0):
     y = np.random.default_rng(seed).lognormal(0.5, 1.2, n)
     if loss.y_domain.low_closed:
         y[::7] = 0.0
+    y = inside(loss, y)
+    if loss.y_domain.high_closed:
+        y[1::7] = loss.y_domain.high
     return y
 
 
 # -- against mpmath ---------------------------------------------------------------------------------------------------
 
 LABELS = (0.0, -1e6, 1e-9, 1e-3, 3.0, 1e4, 1e9)
+SHARES = (0.0, 1e-9, 1e-3, 0.3, 1.0 - 1e-6, 1.0)
 SCORES = {
     "identity": (-1e12, -1e3, -1.0, -1e-9, 0.0, 1e-9, 1.0, 1e12),
     "log": (-800, -745, -700, -30, -1, 0, 1, 30, 300, 650, 700, 709.5, 745, 800),
     "softplus": (-800, -745, -700, -30, -20, -5.001, -5, -4.999, -1, 0, 1, 30, 700, 800, 1e12),
     "power": (-1e12, -1e3, -1.0, -1e-9, 0.0, 1e-9, 1.0, 1e3, 1e12),
     "log1p": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 30, 700, 800),
+    "log_log2": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 30, 700, 800),
+    "logit": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 30, 700, 800),
 }
 
 
 def grid(loss, oracle):
     """Labels over 18 orders of magnitude; scores far out, within 1e-1 to 1e-12 of the label, and at the kinks."""
-    for y in LABELS:
+    for y in SHARES if loss.y_domain.high == 1 else LABELS:
         if not loss.y_domain.contains(y):
             continue
         scores = list(SCORES[loss.link_.name])
@@ -123,7 +132,7 @@ def grid(loss, oracle):
         near = [mpf(y) * (1 + sign * mpf(10) ** -k) for k in (1, 4, 8, 12) for sign in (-1, 1)]
         beside = [kink * (1 + sign * mpf(2) ** -50) for kink in kinks for sign in (-1, 1)]
         for mu in [mpf(y), *near, *kinks, *beside]:
-            if loss.link_.range.low < mu:
+            if loss.link_.range.low < mu < loss.link_.range.high:
                 raw = oracle.to_raw(mu)
                 scores += [float(raw)] if abs(raw) < inf else []
         yield from ((y, float(raw)) for raw in scores)
@@ -140,7 +149,8 @@ def test_oracle_derivatives(name):
     cls = BUILT_IN[name.partition("/")[0]]
     variants = [v for v in VARIANTS.get(cls.name, [{}]) if ("raw" in v.values()) == name.endswith("/raw")]
     for variant in variants:
-        loss = cls(**variant, **({"link": "log"} if "link" in cls().get_params() else {})).fit([1.0, 2.0, 5.0])
+        loss = cls(**variant, **({"link": "log"} if "link" in cls().get_params() else {}))
+        loss.fit(inside(loss, [1.0, 2.0, 5.0]))
         oracle = Oracle.of(loss)
         triple, p = oracle.formula.triple, oracle.parameters
         with mp.workdps(40):
@@ -155,7 +165,7 @@ def test_precision(losses):
     """1e-10 relative plus 8 eps times the condition number; finite wherever the true number is."""
     wrong = []
     for loss in losses:
-        loss = clone(loss).fit([1.0, 2.0, 3.0, 4.0, 5.0])
+        loss = clone(loss).fit(inside(loss, [1.0, 2.0, 3.0, 4.0, 5.0]))
         oracle = Oracle.of(loss)
         points = list(grid(loss, oracle))
         y, raw = np.array(points).T
@@ -175,7 +185,7 @@ def test_precision(losses):
 
 
 # Values by hand: (loss, y, raw, value, gradient, exact Hessian).
-LN2 = math.log(2)
+LN2, LN3 = math.log(2), math.log(3)
 SPECIFIC = [
     (SquaredError(), 1.0, 4.0, 4.5, 3.0, 1.0),
     (SquaredError("log"), 1.0, LN2, 0.5, 2.0, 6.0),
@@ -204,12 +214,19 @@ SPECIFIC = [
     (Gamma(), 1.0, LN2, LN2 - 0.5, 0.5, 0.5),
     (Tweedie(1.5), 0.0, 2.0 * LN2, 4.0, 2.0, 1.0),
     (Tweedie(1.5), 1.0, 2.0 * LN2, 1.0, 1.5, 1.25),
+    (Bernoulli(), 1.0, 0.0, LN2, -0.5, 0.25),
+    (Bernoulli(), 0.5, LN3, LN2 - LN3 / 2.0, 0.25, 0.1875),
+    (WCE(), 0.0, 0.0, LN2, 0.5, 0.25),
+    (WCE(), 3.0, 0.0, 3.0 * LN3 - 4.0 * LN2, -1.0, 1.0),
+    (WCE(cap=3.0), 100.0, 0.0, 3.0 * LN3 - 4.0 * LN2, -1.0, 1.0),
+    (WCE("log2"), 7.0, 0.0, 3.0 * LN3 - 4.0 * LN2, -1.0, 1.0),
+    (WCE("log2_plus1"), 3.0, 0.0, 3.0 * LN3 - 4.0 * LN2, -1.0, 1.0),
 ]
 
 
 @pytest.mark.parametrize(("loss", "y", "raw", "value", "gradient", "hessian"), SPECIFIC, ids=lambda x: str(x)[:40])
 def test_specific_values(loss, y, raw, value, gradient, hessian):
-    loss = clone(loss).fit([1.0, 2.0, 3.0])
+    loss = clone(loss).fit(inside(loss, [1.0, 2.0, 3.0]))
     g, h = loss.gradient_hessian([y], [raw], hessian="exact")
     assert_allclose([loss.value([y], [raw])[0], g[0], h[0]], [value, gradient, hessian], rtol=1e-13, atol=1e-15)
 
@@ -220,9 +237,9 @@ def test_every_loss_has_specific_values():
 
 def test_links_that_losses_admit():
     admitted = {name: {loss.link_.name for loss in DEFAULTS if loss.name == name} for name in BUILT_IN}
-    own_link = {"poisson", "gamma", "tweedie"}
-    assert all(admitted[name] == {"log"} for name in own_link)
-    everywhere = set(BUILT_IN) - own_link - {"transformed_squared_error"}
+    own_link = {"poisson": "log", "gamma": "log", "tweedie": "log", "bernoulli": "logit", "wce": "log"}
+    assert all(admitted[name] == {link} for name, link in own_link.items())
+    everywhere = set(BUILT_IN) - set(own_link) - {"transformed_squared_error"}
     assert all({"identity", "log", "softplus", "power"} <= admitted[name] for name in everywhere)
 
 
@@ -231,7 +248,7 @@ def test_links_that_losses_admit():
 
 def spread(loss, raw):
     """Scores on either side of the intercept, in units that suit the link."""
-    unit = 1.0 if loss.link_.name in ("log", "softplus", "log1p") else max(1.0, abs(float(loss.intercept_[0])))
+    unit = 1.0 if loss.link_.name in ("log", "softplus", "log1p", "logit") else max(1.0, abs(float(loss.intercept_[0])))
     return loss.intercept_[0] + unit * np.asarray(raw), unit
 
 
@@ -275,10 +292,11 @@ def test_rows(loss, rows):
 
 @every_loss
 def test_zero_at_the_label(loss):
-    loss = clone(loss).fit(POSITIVE_LABELS)
-    raw = loss.to_raw(POSITIVE_LABELS)
-    assert_allclose(loss.value(POSITIVE_LABELS, raw), 0.0, atol=1e-24 * POSITIVE_LABELS.max() ** 2)
-    assert_allclose(loss.value(POSITIVE_LABELS[:-1], raw[:-1]), 0.0, atol=1e-24)
+    y = inside(loss, POSITIVE_LABELS)
+    loss = clone(loss).fit(y)
+    raw = loss.to_raw(y)
+    assert_allclose(loss.value(y, raw), 0.0, atol=1e-24 * y.max() ** 2)
+    assert_allclose(loss.value(y[:-1], raw[:-1]), 0.0, atol=1e-24)
 
 
 weighted_labels = st.lists(
@@ -293,6 +311,7 @@ SMOOTHED = {"quantile": 1e-3, "absolute_error": 1e-3}
 def test_intercept(loss, rows):
     """The intercept is the best constant, and an integer weight is a repetition."""
     y, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    y = inside(loss, y)
     fitted = clone(loss).fit(y, w)
     raw = float(fitted.intercept_[0])
     here = fitted.value(y, np.full(y.size, raw), w).sum()
@@ -320,6 +339,11 @@ CLOSED_FORMS = [
     (AM(lb=1e-9, ub=1e9), stats.gmean),
     (AM(lb=1e-9, ub=1e9, link="log"), stats.gmean),
     (AM(lb=1e-9, ub=1e9, link="log", gradient_on="raw"), stats.gmean),
+    (WCE(), np.average),
+    (WCE(cap=2.5), lambda y, weights: np.average(np.minimum(y, 2.5), weights=weights)),
+    (WCE("log2"), lambda y, weights: 2 ** np.average(np.log2(1 + y), weights=weights) - 1),
+    (WCE("log2_plus1"), lambda y, weights: 2 ** np.average(np.log2(1 + y), weights=weights) - 1),
+    (WCE("log2", cap=1.0), lambda y, weights: 2 ** np.average(np.minimum(np.log2(1 + y), 1), weights=weights) - 1),
     (TransformedSquaredError(), lambda y, weights: np.expm1(np.average(np.log1p(y), weights=weights))),
     (TransformedSquaredError("power", 0.3), lambda y, weights: np.average(y**0.3, weights=weights) ** (1 / 0.3)),
 ]
@@ -398,6 +422,9 @@ def test_scale_equivariance(loss, factor):
         AM(label_floor=1.0),
         AM(label_rescale=[(1.0, 2.0)]),
         TransformedSquaredError(),
+        WCE(),
+        WCE("log2"),
+        Bernoulli(),
     ],
     ids=str,
 )
@@ -417,7 +444,7 @@ def test_labels_outside_the_domain(cls):
         return
     bad = domain.low - (1.0 if domain.low_closed else 0.0)
     with pytest.raises(ValueError, match="labels are not") as error:
-        loss.fit([1.0, bad, 2.0, bad])
+        loss.fit([1.0, bad, 1.0, bad])
     text = str(error.value)
     assert text.startswith(f"{cls.__name__} needs y in {domain}; 2 of 4 labels are not (first at row 1: {bad:g}): ")
     assert text.endswith(loss.way_out)
@@ -479,6 +506,9 @@ def test_parameters_outside_their_domain(name, parameter):
         (Huberpp(label_rescale=[(2.0, 1.0), (1.0, 1.0)]), "increasing edges"),
         (Huberpp(label_rescale=[(2.0, 0.0)]), "positive factors"),
         (TransformedSquaredError("sqrt"), "transform='sqrt' must be 'log1p' or 'power'"),
+        (WCE("log"), "scheme='log' must be 'identity', 'log2' or 'log2_plus1'"),
+        (WCE(cap=0.0), "cap=0.0 must be > 0, the weight of a label of 0 with scheme='identity', or None"),
+        (WCE("log2_plus1", cap=1.0), "cap=1.0 must be > 1, the weight of a label of 0 with scheme='log2_plus1', or None"),
         (SquaredError("probit"), "link='probit' is not known"),
     ],
     ids=lambda x: str(x)[:40],
@@ -497,10 +527,11 @@ def test_unknown_loss_names_the_nearest():
 
 @every_class
 def test_constant_labels(cls):
-    loss = cls().fit([3.0, 3.0, 9.0], [1.0, 2.0, 0.0])
-    assert loss.constant_ == 3.0
-    assert_allclose(loss.predict(loss.intercept_), 3.0, rtol=1e-14)
-    assert cls().fit([3.0, 4.0]).constant_ is None
+    y = inside(cls(), [3.0, 3.0, 9.0])
+    loss = cls().fit(y, [1.0, 2.0, 0.0])
+    assert loss.constant_ == y[0]
+    assert_allclose(loss.predict(loss.intercept_), y[0], rtol=1e-14)
+    assert cls().fit(inside(cls(), [3.0, 4.0])).constant_ is None
 
 
 @pytest.mark.parametrize("link", ["log", "softplus"])
@@ -530,7 +561,7 @@ def test_json_round_trip(loss):
 
 @every_loss
 def test_clone_forgets_the_fit(loss):
-    copy = clone(clone(loss).fit([1.0, 2.0]))
+    copy = clone(clone(loss).fit(inside(loss, [1.0, 2.0])))
     assert copy.get_params() == loss.get_params()
     assert not hasattr(copy, "intercept_")
 

@@ -1,0 +1,217 @@
+"""Losses whose raw score is the logarithm of odds: of a probability, or of a watch time read as odds.
+
+Both are relative entropies of two probabilities given by their log odds, which is exact where the probabilities
+themselves round to 0 or 1.
+"""
+
+from __future__ import annotations
+
+from math import exp, expm1, inf, log1p
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gbreg.kernels import StepBounds
+from gbreg.links import NON_NEGATIVE, Interval, Link, Log, LogLog2, expit, log_step_limit, softplus
+from gbreg.losses.base import Choice, Floats, NativeForm, PointwiseLoss
+
+# Engines keep the soft label w / (1 + w) in float32: at 1e4 the w it implies is 0.03% off, at 1e6 1.3%.
+LARGEST_NATIVE_WEIGHT = 1e4
+
+
+def _entropy(target: float, raw: float) -> float:
+    """Relative entropy of expit(raw) from expit(target): ``softplus(raw) - softplus(target) - expit(target) * way``."""
+    # Seen from the outcome that the target finds the less likely, what cancels is smallest. A label of 0 or 1 has an
+    # infinite score: at 1000 its probability is 0 as well.
+    start = -min(abs(target), 1000.0)
+    end = -raw if target > 0 else raw
+    way, p, q = end - start, expit(start), expit(-start)
+    v, skew = p * q, q - p
+    series = 1.0 / 2.0 + way * (skew / 6.0 + way * ((1.0 - 6.0 * v) / 24.0 + way * skew * (1.0 - 12.0 * v) / 120.0))
+    near = log1p(p * expm1(min(way, 30.0))) - p * way
+    far = softplus(end) - softplus(start) - p * way
+    return v * way * way * series if abs(way) < 5e-3 else (near if way < 30.0 else far)
+
+
+def _excess(target: float, raw: float) -> float:
+    """expit(raw) - expit(target), exact where they are close."""
+    way = raw - target
+    above = expit(raw) * expit(-target) * -expm1(-way)
+    below = expit(target) * expit(-raw) * expm1(way)
+    return above if way > 0 else below
+
+
+class Bernoulli(PointwiseLoss):
+    r"""Cross-entropy of a probability, less its minimum: ``y ln(y / p) + (1 - y) ln((1 - y) / (1 - p))``.
+
+    Notes
+    -----
+    Logit link: `predict` gives the probability. Domain: y in [0, 1], where a label between 0 and 1 is a share or a
+    probability. Functional: mean. Without a unit.
+    """
+
+    family = "odds"
+    functional = "mean"
+    y_domain = Interval(0, 1, "both")
+    mu_domain = Interval(0, 1)
+    way_out = "give y > 0 to predict whether, and predict how much with another loss"
+    coordinate = "raw"
+    link = "logit"
+
+    @staticmethod
+    def row_value(target: float, raw: float) -> float:
+        return _entropy(target, raw)
+
+    @staticmethod
+    def row_derivatives(target: float, raw: float) -> tuple[float, float]:
+        return _excess(target, raw), expit(raw) * expit(-raw)
+
+    @staticmethod
+    def row_information(y: float, raw: float) -> float:
+        return expit(raw) * expit(-raw)
+
+    def best_constant(self, y: Floats, sample_weight: Floats) -> float:
+        return float(np.average(y, weights=sample_weight))
+
+    def step_bounds(self, learning_rate: float = 0.1) -> StepBounds:
+        return super().step_bounds(learning_rate)._replace(limit=log_step_limit(learning_rate))
+
+    def native_form(self) -> NativeForm:
+        return NativeForm("cross_entropy")
+
+
+class WCE(PointwiseLoss):
+    r"""Weighted cross-entropy: a label counts w times as a positive and once as a negative, so that its odds are w.
+
+    .. math:: \ell = -w \ln p - \ln(1 - p) - \min, \quad p = 1 / (1 + e^{-raw}), \quad
+              \partial\ell / \partial raw = (1 + w) p - w
+
+    ========================= ================ =====================
+    `scheme`                  w(y)             prediction
+    ========================= ================ =====================
+    "identity"                y                odds
+    "log2"                    log2(1 + y)      2^odds - 1
+    "log2_plus1"              log2(1 + y) + 1  2^(odds - 1) - 1
+    ========================= ================ =====================
+
+    Parameters
+    ----------
+    scheme : {"identity", "log2", "log2_plus1"}, default "identity"
+        How a label becomes a weight.
+    cap : float > 0, optional
+        Upper bound on w (8 in the seed notes, for "log2": labels above 255 count as 255). Capped labels are predicted low.
+    smearing : bool, default True
+        For the log2 schemes, whose plain predictions are biased low: multiply 1 + prediction by one factor, so that the
+        sum over the training rows is right (Duan's estimator, as in `TransformedSquaredError`).
+
+    Attributes
+    ----------
+    largest_ : float
+        The largest w among the training labels.
+    smearing_factor_ : float
+        Set by the estimator after training.
+
+    Notes
+    -----
+    Domain: y >= 0. Functional: mean ("identity"); 2^(mean of log2(1 + y)) - 1, smeared to the mean (log2 schemes).
+
+    Not scale-equivariant: with "identity", w is a count of units, and the loss a geometric likelihood whose variance is
+    m (1 + m). With a mean far below 1 it is that of `Poisson`, far above 1 that of `Gamma`: seconds and hours give two
+    losses. `geometric_fit` says whether labels scatter like that.
+
+    Covington, Adams & Sargin (2016), "Deep Neural Networks for YouTube Recommendations"; the seed notes.
+    """
+
+    family = "odds"
+    y_domain = NON_NEGATIVE
+    way_out = "a duration cannot be negative; shift the labels, or use 'squared_error' or 'huber'"
+    search_space = {"scheme": Choice(("identity", "log2"))}
+    coordinate = "raw"
+    unit_free = False
+
+    largest_: float
+    smearing_factor_: float
+
+    def __init__(self, scheme: str = "identity", cap: float | None = None, smearing: bool = True):
+        self.scheme = scheme
+        self.cap = cap
+        self.smearing = smearing
+
+    @staticmethod
+    def row_value(target: float, raw: float, top: float, top_label: float) -> float:
+        target = min(target, top)
+        return (1.0 + exp(target)) * _entropy(target, raw)
+
+    @staticmethod
+    def row_derivatives(target: float, raw: float, top: float, top_label: float) -> tuple[float, float]:
+        target = min(target, top)
+        copies = 1.0 + exp(target)
+        return copies * _excess(target, raw), copies * (expit(raw) * expit(-raw))
+
+    @staticmethod
+    def row_minimizer(y: float, top: float, top_label: float) -> float:
+        return min(y, top_label)
+
+    @property
+    def link(self) -> Link:  # type: ignore[override]
+        return Log() if self.scheme == "identity" else LogLog2(float(self.scheme == "log2_plus1"))
+
+    @property
+    def functional(self) -> str:  # type: ignore[override]
+        if self.scheme == "identity":
+            return "mean" if self.cap is None else "mean of the capped label"
+        return "2^(mean of log2(1 + y)) - 1" + (", smeared to the mean" if self.smearing else "")
+
+    def kernel_parameters(self) -> dict[str, float]:
+        if self.cap is None:
+            return {"top": inf, "top_label": inf}
+        top = np.log([self.cap])
+        return {"top": float(top[0]), "top_label": float(super().predict(top)[0])}
+
+    def check_parameters(self) -> None:
+        if self.scheme not in ("identity", "log2", "log2_plus1"):
+            raise ValueError(f"WCE: scheme={self.scheme!r} must be 'identity', 'log2' or 'log2_plus1'")
+        least = 1.0 if self.scheme == "log2_plus1" else 0.0
+        if self.cap is not None and not Interval(least, inf).contains(self.cap):
+            raise ValueError(
+                f"WCE: cap={self.cap!r} must be > {least:g}, the weight of a label of 0 with scheme={self.scheme!r}, or None"
+            )
+        super().check_parameters()
+
+    def weights(self, y: ArrayLike) -> Floats:
+        """w(y), capped: how often each label counts as a positive, shape (n_samples,)."""
+        return np.exp(np.minimum(self.to_raw(y), self.kernel_parameters()["top"]))
+
+    def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
+        self.largest_ = float(self.weights(y).max())
+
+    def best_constant(self, y: Floats, sample_weight: Floats) -> float:
+        odds = np.average(self.weights(y), weights=sample_weight, keepdims=True)
+        return float(super().predict(np.log(odds))[0])
+
+    def step_bounds(self, learning_rate: float = 0.1) -> StepBounds:
+        return super().step_bounds(learning_rate)._replace(limit=log_step_limit(learning_rate))
+
+    @property
+    def decodes_with_residuals(self) -> bool:  # type: ignore[override]
+        return self.smearing and self.scheme != "identity"
+
+    def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
+        # 2^(w(y) - odds), with the label uncapped.
+        ratio = (1.0 + y) / (1.0 + super().predict(raw_prediction))
+        self.smearing_factor_ = float(np.average(ratio, weights=sample_weight))
+
+    def predict(self, raw_prediction: ArrayLike) -> Floats:
+        plain = super().predict(raw_prediction)
+        factor = getattr(self, "smearing_factor_", None)
+        return plain if factor is None or not self.decodes_with_residuals else (1.0 + plain) * factor - 1.0
+
+    def native_form(self) -> NativeForm | None:
+        """Cross-entropy with the soft label w / (1 + w), a row weighing 1 + w: the same sum."""
+        if self.largest_ > LARGEST_NATIVE_WEIGHT:
+            return None
+        return NativeForm("cross_entropy", labels=self._soft_labels)
+
+    def _soft_labels(self, y: Floats) -> tuple[Floats, Floats]:
+        w = self.weights(y)
+        return w / (1.0 + w), 1.0 + w
