@@ -66,7 +66,7 @@ def _gradient_loop(spec: RowSpec) -> Any:
         n_outputs = raw.shape[1]
         row, g, h = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
         work = np.empty(scratch)
-        scale, ceiling = constants[0], constants[1]
+        ceiling = constants[0]
         bad = 0
         for i in range(start, stop):
             for r in range(n_outputs):
@@ -74,9 +74,9 @@ def _gradient_loop(spec: RowSpec) -> Any:
                 g[r] = 0.0
                 h[r] = 0.0
             derivatives(y[i] * 1.0, row, parameters, table, g, h, work)
-            w = scale * weight[i]
             wrong = False
             for r in range(n_outputs):
+                w = constants[1 + r] * weight[i]
                 gradient[i, r] = g[r] * w
                 hess[i, r] = h[r] * w
                 wrong = wrong or not abs(g[r] * w) + abs(h[r] * w) < ceiling
@@ -119,14 +119,22 @@ class RowPass:
     spec, arguments
         What is compiled in, and the run-time numbers.
     offset : array of shape (n_outputs,)
-    scale : float
+    scale : float, or array of shape (n_outputs,)
     """
 
-    def __init__(self, spec: RowSpec, arguments: RowArguments, *, offset: NDArray[np.float64], scale: float = 1.0):
+    def __init__(
+        self,
+        spec: RowSpec,
+        arguments: RowArguments,
+        *,
+        offset: NDArray[np.float64],
+        scale: float | NDArray[np.float64] = 1.0,
+    ):
         self.spec = spec
         self.loop = _gradient_loop(spec)
         self.fixed = arguments.parameters, arguments.table, arguments.work, offset
-        self.constants = {np.dtype(dtype): np.array([scale, np.finfo(dtype).max]) for dtype in (np.float32, np.float64)}
+        scales = np.broadcast_to(scale, offset.shape)
+        self.constants = {np.dtype(t): np.array([np.finfo(t).max, *scales]) for t in (np.float32, np.float64)}
 
     def __call__(self, y: Array, raw: Array, weight: Array, out: tuple[Array, Array], n_threads: int = 1) -> int:
         """Fill `out`, and return how many rows are not finite; raw and both outputs are (n, n_outputs) in any order."""

@@ -29,6 +29,7 @@ class VectorLoss(Loss):
     """
 
     scratch: int = 0
+    hessian_scale_: Floats
 
     if TYPE_CHECKING:  # subclasses spell them out
         row_value: Any
@@ -71,11 +72,16 @@ class VectorLoss(Loss):
         self.constant_ = float(used[0]) if (used == used[0]).all() else None
         self.learn_scales(y, weight)
         self.intercept_ = np.asarray(self.best_raw(y, weight), dtype=np.float64)
-        self.hessian_scale_ = 1.0
-        if self.constant_ is None:
-            _, hess = self.gradient_hessian(y, np.tile(self.intercept_, (y.size, 1)), weight)
-            self.hessian_scale_ = float(hess.sum()) / (int((weight > 0).sum()) * self.n_outputs)
+        self.hessian_scale_ = np.ones(self.n_outputs) if self.constant_ is not None else self._mean_curvature(y, weight)
         return self
+
+    def _mean_curvature(self, y: Floats, weight: Floats) -> Floats:
+        """Of each output, over the rows that have a say in it: engines hold every output's leaves to the same limits."""
+        _, hess = self.gradient_hessian(y, np.tile(self.intercept_, (y.size, 1)), weight)
+        mean = hess.sum(axis=0) / np.maximum((hess > 0).sum(axis=0), 1)
+        if self.native_form() is not None:  # whose outputs share their rows' weights
+            mean[:] = mean.mean()
+        return np.where(mean > 0, mean, 1.0)
 
     def spec(self) -> kernels.RowSpec:
         return kernels.RowSpec(self.row_value, self.row_derivatives)
