@@ -142,7 +142,7 @@ class Objective:
                 offset=float(loss.intercept_[0]),
                 scale=factor / loss.hessian_scale_,
                 step=loss.step_bounds(self.learning_rate),
-                floor=EXACT_FLOOR if self.hessian == "exact" else -math.inf,
+                floor=EXACT_FLOOR * factor if self.hessian == "exact" else -math.inf,
             )
 
     def __getstate__(self) -> dict[str, Any]:

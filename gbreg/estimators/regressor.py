@@ -76,7 +76,7 @@ class GBRegressor(BoostedRegressor):
     ----------
     booster_ : lightgbm.Booster, xgboost.Booster or catboost.CatBoost
         The engine's own model. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. None if all labels
-        are equal: then nothing is trained, and that label is predicted.
+        are equal, or all rows: then nothing is trained, and that label or the loss's best constant is predicted.
     loss_ : Loss
         The fitted loss.
     columns_ : Columns
@@ -213,10 +213,11 @@ class GBRegressor(BoostedRegressor):
         return self
 
     def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
-        task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
-        self.booster_ = get_engine(self.engine).train(task)
-        self.evals_result_ = monitor.history
-        self.best_iteration_ = get_engine(self.engine).rounds(self.booster_)
+        if rows.X.vary():
+            task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
+            self.booster_ = get_engine(self.engine).train(task)
+            self.evals_result_ = monitor.history
+            self.best_iteration_ = get_engine(self.engine).rounds(self.booster_)
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
