@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,11 @@ _MAXIMISED = ("auc", "pre", "map", "ndcg")
 
 class CheckedObjective(Objective):
     """An objective called by code that is not ours: checks what it is given, and returns arrays that stay as they are."""
+
+    def __deepcopy__(self, memo: Any) -> CheckedObjective:
+        copied = type(self).__new__(type(self))
+        copied.__setstate__(deepcopy(self.__getstate__(), memo))
+        return copied
 
     def gradient_hessian(self, y: Any, raw: Any, sample_weight: Any = None) -> tuple[Singles, Singles]:
         y, raw = np.ascontiguousarray(y), np.ascontiguousarray(raw)

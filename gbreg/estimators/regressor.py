@@ -218,6 +218,7 @@ class GBRegressor(BoostedRegressor):
             self.booster_ = get_engine(self.engine).train(task)
             self.evals_result_ = monitor.history
             self.best_iteration_ = get_engine(self.engine).rounds(self.booster_)
+            self.loss_.settle(self.best_iteration_)
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
@@ -243,15 +244,7 @@ class GBRegressor(BoostedRegressor):
         return sets
 
     def _hold_out(self, rows: Rows) -> tuple[Rows, list[Rows]]:
-        n = rows.y.size
-        held = int(np.ceil(self.validation_fraction * n))
-        if held >= n:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves none of {n} rows for training: "
-                "pass eval_set=, or early_stopping_rounds=None"
-            )
-        order = check_random_state(self.random_state).permutation(n)
-        inside, outside = np.sort(order[held:]), np.sort(order[:held])
+        inside, outside = hold_out(rows.y.size, self.validation_fraction, self.random_state)
         return _take(rows, inside), [_take(rows, outside)]
 
     def _native_form(self, loss: TrainableLoss) -> NativeForm | None:
@@ -361,6 +354,17 @@ class GBRegressor(BoostedRegressor):
         except (ValueError, TypeError):
             pass  # an unknown loss is reported by fit
         return tags
+
+
+def hold_out(n: int, fraction: float, random_state: Any) -> tuple[Any, Any]:
+    """Which of n rows train, and which random share is held out: two increasing arrays of indices."""
+    held = int(np.ceil(fraction * n))
+    if held >= n:
+        raise ValueError(
+            f"validation_fraction={fraction} leaves none of {n} rows for training: pass eval_set=, or early_stopping_rounds=None"
+        )
+    order = check_random_state(random_state).permutation(n)
+    return np.sort(order[held:]), np.sort(order[:held])
 
 
 def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:

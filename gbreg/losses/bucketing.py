@@ -15,15 +15,13 @@ from gbreg.losses.vector import VectorLoss
 
 
 def row_bucket(y, edges):  # type: ignore[no-untyped-def]
-    """The number of edges at or below y, by bisection."""
-    low, high = 0, edges.shape[0]
-    while low < high:
-        middle = (low + high) // 2
-        if y >= edges[middle]:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    """The number of edges at or below y, by bisection without branches, which labels would have the processor mispredict."""
+    first, size = 0, edges.shape[0]
+    while size > 0:
+        half = (size + 1) // 2
+        first += half if edges[first + half - 1] <= y else 0
+        size -= half
+    return first
 
 
 class BucketLoss(VectorLoss):
