@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
-from gbreg import kernels
-from gbreg.losses import AM, Huber, Huberpp, SquaredError
+from gbreg import GBRegressor, kernels
+from gbreg.losses import AM, ZILN, Huber, Huberpp, LogNormal, SoftmaxBuckets, SquaredError
 from gbreg.losses.base import PointwiseLoss
 
 # -- elementary functions ---------------------------------------------------------------------------------------------
@@ -127,6 +128,43 @@ def test_twenty_deltas_compile_once():
     values = {tuple(loss.value(y, raw)) for loss in losses}
     assert len(gradients) == len(values) == 20
     assert kernels.compilations() == before
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda i: LogNormal(sigma_bounds=(0.01 * (i + 1), 3.0 + i)),
+        lambda i: ZILN(sigma_bounds=(0.01 * (i + 1), 3.0 + i)),
+        lambda i: SoftmaxBuckets(n_buckets=3 + i, rank=None),
+        lambda i: SoftmaxBuckets(n_buckets=6 + i, rank=2),
+    ],
+    ids=["LogNormal", "ZILN", "SoftmaxBuckets", "SoftmaxBuckets of low rank"],
+)
+def test_twenty_settings_of_several_outputs_compile_once(made):
+    """Their parameters, and buckets with all that was learnt of them, are numbers at run time too."""
+    y = np.random.default_rng(0).lognormal(1.0, 1.0, 300)
+
+    def gradients(loss):
+        raw = np.tile(loss.fit(y).intercept_, (y.size, 1)) + 0.1
+        assert np.isfinite(loss.value(y, raw)).all()
+        return tuple(np.ravel(loss.gradient_hessian(y, raw)[0]))
+
+    gradients(made(0))
+    before = kernels.compilations()
+    assert len({gradients(made(i)) for i in range(1, 21)}) == 20
+    assert kernels.compilations() == before
+
+
+@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+def test_twenty_deltas_train_with_one_compilation(engine):
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    y = np.exp(X[:, 0])
+    model = GBRegressor(Huberpp(link="log"), engine=engine, n_estimators=2, early_stopping_rounds=2, n_jobs=1)
+    first = model.fit(X, y).predict(X)
+    before = kernels.compilations()
+    fitted = [clone(model).set_params(loss__delta=d).fit(X, y).predict(X) for d in np.linspace(0.05, 0.45, 20)]
+    assert kernels.compilations() == before
+    assert len({tuple(p) for p in (first, *fitted)}) == 21
 
 
 def test_equal_specs_share_a_kernel():

@@ -20,7 +20,9 @@ from gbreg.engines.lightgbm import NativeObjective as LightGBMObjective
 from gbreg.engines.lightgbm import add_to_first_round
 from gbreg.engines.xgboost import NativeObjective as XGBoostObjective
 from gbreg.losses import (
+    WCE,
     ZILN,
+    Bernoulli,
     Expectile,
     Gamma,
     Huber,
@@ -104,6 +106,9 @@ SAME = [
     ("xgboost", Tweedie(power=1.3), Tweedie(power=1.3), {}),
     ("catboost", Tweedie(power=1.3), Tweedie(power=1.3), {"leaf_estimation_method": "Newton"}),
     ("catboost", Expectile(level=0.8), Expectile(level=0.8), {"leaf_estimation_method": "Newton"}),
+    *((engine, Bernoulli(), Bernoulli(), {}) for engine in ENGINES),
+    # Natively the labels are soft and the weights 1 + w: CatBoost holds those, not Hessians, against gradients in splits.
+    *((engine, loss, loss, {}) for loss in (WCE(), WCE(scheme="log2", cap=3.0)) for engine in ("lightgbm", "xgboost")),
 ]
 
 
@@ -113,14 +118,16 @@ def test_the_kernel_gives_the_native_model(
     engine: str, native: Any, kernel: Any, engine_params: Any, weighted: bool
 ) -> None:
     X, y = spend()
+    y = y / (1.0 + y) if native.name == "bernoulli" else y
     weight = np.random.default_rng(1).uniform(0.5, 2.0, y.size) if weighted else None
-    theirs = small(native, engine, native=True, engine_params=engine_params).fit(X, y, weight)
-    ours = small(kernel, engine, native=False, hessian="exact").fit(X, y, weight)
+    more = {"max_bins": 1000}  # one a row, for XGBoost's bins follow the weights
+    theirs = small(native, engine, native=True, engine_params=engine_params, **more).fit(X, y, weight)
+    ours = small(kernel, engine, native=False, hessian="exact", **more).fit(X, y, weight)
     assert theirs.native_
     assert not ours.native_
     assert np.array_equal(leaves(ours, X), leaves(theirs, X))
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=2e-6)
-    assert np.ptp(ours.predict(X)) > 0.5
+    assert np.ptp(ours.predict(X)) > 0.3
 
 
 def test_huber_of_lightgbm_calls_its_delta_alpha() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import pickle
 import re
@@ -24,8 +25,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import GBRegressor
-from gbreg.losses import ZILN, Gamma, Huber, Huberpp, Poisson, SquaredError, TransformedSquaredError
+from gbreg import GBRegressor, objective
+from gbreg.links import Interval
+from gbreg.losses import (
+    ZILN,
+    Gamma,
+    Huber,
+    Huberpp,
+    PointwiseLoss,
+    Poisson,
+    SquaredError,
+    TransformedSquaredError,
+    loss_from_json,
+)
 from gbreg.metrics import mean_absolute_error, spearman
 
 lgb = pytest.importorskip("lightgbm")
@@ -778,6 +790,53 @@ def test_readouts_need_a_distribution() -> None:
     assert model.predict_quantile(X, [0.1, 0.9]).shape == (100, 2)
     with pytest.raises(ValueError, match="functional='modus' must be one of mean, median"):
         model.predict(X, "modus")
+
+
+# -- a loss of one's own -----------------------------------------------------------------------------------------------
+
+
+class PseudoHuber(PointwiseLoss):
+    """Written as the documentation says, outside the package."""
+
+    parameter_domains = {"delta": Interval(0, np.inf)}
+
+    def __init__(self, delta: float = 1.0, link: Any = "identity"):
+        self.delta = delta
+        self.link = link
+
+    @staticmethod
+    def row_value(y: float, mu: float, delta: float) -> float:
+        return delta * delta * (math.sqrt(1.0 + ((mu - y) / delta) ** 2) - 1.0)
+
+    @staticmethod
+    def row_derivatives(y: float, mu: float, delta: float) -> tuple[float, float]:
+        root = math.sqrt(1.0 + ((mu - y) / delta) ** 2)
+        return (mu - y) / root, root**-3
+
+
+@every_engine
+def test_a_loss_of_ones_own_works_where_a_built_in_does(engine: str) -> None:
+    X, y, held_X, held_y = halves()
+    more = {"n_estimators": 200, "learning_rate": 0.3, "early_stopping_rounds": 5}
+    model = small("pseudo_huber", engine, **more).fit(X, y, eval_set=(held_X, held_y))
+    assert isinstance(model.loss_, PseudoHuber)
+    history = model.evals_result_["validation_0"]["pseudo_huber"]
+    by_hand = np.sqrt(1.0 + (model.predict(held_X) - held_y) ** 2) - 1.0
+    assert by_hand.mean() == pytest.approx(min(history), rel=1e-5)
+    assert min(history) < 0.7 * (np.sqrt(1.0 + (model.loss_.intercept_[0] - held_y) ** 2) - 1.0).mean()
+    # At a large delta it is squared error.
+    wide = small(PseudoHuber(delta=1e6), engine, native=False).fit(X, y).predict(X)
+    np.testing.assert_allclose(wide, small("squared_error", engine, native=False).fit(X, y).predict(X), rtol=1e-5)
+    search = GridSearchCV(small(PseudoHuber(), engine), {"loss__delta": [0.5, 2.0], "loss__link": ["log"]}, cv=2)
+    assert pickle.loads(pickle.dumps(search.fit(X, y))).predict(X).min() > 0
+    assert loss_from_json(model.loss_.to_json()).predict([0.5]) == model.loss_.predict([0.5])
+    with pytest.raises(ValueError, match=r"PseudoHuber: delta=-1.0 is not a number in \(0, inf\)"):
+        small(PseudoHuber(delta=-1.0), engine).fit(X, y)
+    made = objective(model.loss_, engine, "sklearn")
+    raw = np.zeros(3)
+    got = -made.calc_ders_range(raw, held_y[:3], None)[:, 0] if engine == "catboost" else made(held_y[:3], raw, None)[0]
+    residual = model.loss_.intercept_[0] - held_y[:3]
+    np.testing.assert_allclose(got * model.loss_.hessian_scale_, residual / np.sqrt(1 + residual**2), rtol=1e-5)
 
 
 # -- boosters ----------------------------------------------------------------------------------------------------------
