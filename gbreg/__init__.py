@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gbreg.estimators import D2QRegressor as D2QRegressor
     from gbreg.estimators import GBRegressor as GBRegressor
     from gbreg.estimators import HurdleRegressor as HurdleRegressor
+    from gbreg.estimators import OrdinalRegressor as OrdinalRegressor
     from gbreg.estimators import ZILNRegressor as ZILNRegressor
     from gbreg.persistence import load as load
 
@@ -27,6 +28,7 @@ _PUBLIC = {
     "D2QRegressor": "gbreg.estimators",
     "GBRegressor": "gbreg.estimators",
     "HurdleRegressor": "gbreg.estimators",
+    "OrdinalRegressor": "gbreg.estimators",
     "ZILNRegressor": "gbreg.estimators",
     "load": "gbreg.persistence",
     "metric": "gbreg.callables",

@@ -12,16 +12,16 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 
 from gbreg.engines import ENGINES
-from gbreg.estimators import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, ZILNRegressor
+from gbreg.estimators import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, ZILNRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.preset import Preset
+from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import Loss, get_loss, known_losses
 from gbreg.losses.vector import VectorLoss
 from gbreg.tables import InputError, nearest
 
 # What a name that is no loss stands for. A name that is both, such as ziln, is the estimator.
-PRESETS: dict[str, type[Preset]] = {"bucket": BucketRegressor, "ziln": ZILNRegressor}
-FAMILIES = {"bucket": "buckets", "ziln": "log-normal", "hurdle": "hurdle", "d2q": "D2Q"}
+PRESETS: dict[str, type[Preset]] = {"bucket": BucketRegressor, "ordinal": OrdinalRegressor, "ziln": ZILNRegressor}
+FAMILIES = {"bucket": "buckets", "ordinal": "buckets", "ziln": "log-normal", "hurdle": "hurdle", "d2q": "D2Q"}
 OWN_PARAMETERS = {
     name: [p for p in cls._get_param_names() if p not in BOOSTING_PARAMETERS] for name, cls in PRESETS.items()
 } | {"hurdle": ["loss"], "d2q": ["group", "loss", "n_groups"]}
@@ -38,6 +38,7 @@ _TWINS = {"quantile": "absolute_error", "expectile": "squared_error"}
 _PARTS = {
     "bernoulli": "it predicts a probability: it is the first part of hurdle, ziln and bucket",
     "log_normal": "it is the second part of ziln, which takes labels of 0",
+    "ordinal_buckets": "it is what ordinal trains: name that, such as ordinal:n_buckets=32",
     "softmax_buckets": "it is what bucket trains: name that, such as bucket:n_buckets=32",
 }
 
@@ -216,7 +217,9 @@ def is_distributional(model: Any) -> bool:
     """Whether it predicts a distribution, of which mean, median and log mean can be read."""
     if isinstance(model, GBRegressor):
         return isinstance(get_loss(model.loss), VectorLoss)
-    return isinstance(model, Preset) or (isinstance(model, HurdleRegressor) and is_distributional(model.regressor))
+    return isinstance(model, DistributionalPreset) or (
+        isinstance(model, HurdleRegressor) and is_distributional(model.regressor)
+    )
 
 
 def default_models() -> tuple[list[Any], list[tuple[str, str]]]:

@@ -3,7 +3,8 @@
 from gbreg.estimators.bucket import BucketRegressor
 from gbreg.estimators.d2q import D2QRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
+from gbreg.estimators.ordinal import OrdinalRegressor
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.estimators.ziln import ZILNRegressor
 
-__all__ = ["BucketRegressor", "D2QRegressor", "GBRegressor", "HurdleRegressor", "ZILNRegressor"]
+__all__ = ["BucketRegressor", "D2QRegressor", "GBRegressor", "HurdleRegressor", "OrdinalRegressor", "ZILNRegressor"]

@@ -9,12 +9,12 @@ from sklearn.utils._param_validation import StrOptions
 
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.preset import Preset
+from gbreg.estimators.preset import DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import SoftmaxBuckets
 
 
-class BucketRegressor(Preset):
+class BucketRegressor(DistributionalPreset):
     """Which bucket a label falls into, by softmax: one fitted model, read as mean, median, quantile or log mean.
 
     With the defaults it is a hurdle with a semi-parametric log-normal: a binary model says whether y > 0; two trees a

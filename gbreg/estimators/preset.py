@@ -1,8 +1,8 @@
-"""What BucketRegressor, OrdinalRegressor and ZILNRegressor share: each stands for a model built of other estimators."""
+"""What estimators share that stand for a model built of other estimators."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
+from gbreg.estimators.columns import check_features
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import Functional
 from gbreg.estimators.regressor import GBRegressor, as_labels
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from gbreg.distribution import Distribution
 
 
-class Preset(BoostedRegressor):
+class Preset(BoostedRegressor, ABC):
     """Fits the model that its parameters describe, `model_`, and answers with it.
 
     A model is a `GBRegressor`, or a `HurdleRegressor` of two of them: then `booster_`, `loss_`, `native_` and
@@ -77,6 +78,7 @@ class Preset(BoostedRegressor):
             If training diverges.
         """
         self._validate_params()
+        X = check_features(self, X, reset=True)
         model = self._model()
         check_inside(as_labels(self, y), NON_NEGATIVE, type(self).__name__, "predict refunds with a loss on all reals")
         model.fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
@@ -94,24 +96,9 @@ class Preset(BoostedRegressor):
         model = self.model_
         return (model,) if isinstance(model, GBRegressor) else (model.classifier_, model.regressor_)
 
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
-        """Predictions of shape (n_samples,): the mean, or another readout of the predicted distribution.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        functional : {"mean", "median", "mode", "log_mean"}, float or None
-            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean.
-        """
-        return self._fitted().predict(X, functional)
-
-    def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label."""
-        return self._fitted().predict_distribution(X)
-
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
-        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self._fitted().predict_quantile(X, q)
+    def predict(self, X: Any) -> Floats:
+        """Predictions of shape (n_samples,), in the unit of the target."""
+        return self._fitted().predict(X)
 
     def _of_parts(self, name: str) -> Any:
         check_is_fitted(self, "model_")
@@ -151,17 +138,32 @@ class Preset(BoostedRegressor):
         shares = [part.feature_importances_ for part in self._parts() if part is not None]
         return np.mean(shares, axis=0) if shares else np.zeros(self.n_features_in_)
 
-    @property
-    def n_features_in_(self) -> int:
-        return int(self.model_.n_features_in_)
-
-    @property
-    def feature_names_in_(self) -> Any:
-        return self.model_.feature_names_in_
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         tags.target_tags.positive_only = True
         return tags
+
+
+class DistributionalPreset(Preset):
+    """A preset whose model predicts distributions."""
+
+    def predict(self, X: Any, functional: Functional = None) -> Floats:
+        """Predictions of shape (n_samples,): the mean, or another readout of the predicted distribution.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        functional : {"mean", "median", "mode", "log_mean"}, float or None
+            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean.
+        """
+        return self._fitted().predict(X, functional)
+
+    def predict_distribution(self, X: Any) -> Distribution:
+        """The distribution of every row's label."""
+        return self._fitted().predict_distribution(X)
+
+    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
+        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
+        return self._fitted().predict_quantile(X, q)

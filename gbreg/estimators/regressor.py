@@ -361,7 +361,8 @@ def hold_out(n: int, fraction: float, random_state: Any) -> tuple[Any, Any]:
     held = int(np.ceil(fraction * n))
     if held >= n:
         raise ValueError(
-            f"validation_fraction={fraction} leaves none of {n} rows for training: pass eval_set=, or early_stopping_rounds=None"
+            f"validation_fraction={fraction} leaves none of {n} rows for training: pass eval_set=, or set "
+            "early_stopping_rounds=None"
         )
     order = check_random_state(random_state).permutation(n)
     return np.sort(order[held:]), np.sort(order[:held])

@@ -6,12 +6,12 @@ from typing import Any
 
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.preset import Preset
+from gbreg.estimators.preset import DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import ZILN, LogNormal
 
 
-class ZILNRegressor(Preset):
+class ZILNRegressor(DistributionalPreset):
     """Zero-inflated log-normal: P(y > 0), and the median and spread of the positive labels.
 
     Parameters
