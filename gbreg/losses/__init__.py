@@ -16,7 +16,7 @@ from gbreg.losses.buckets import SoftmaxBuckets
 from gbreg.losses.expression import ExpressionLoss, from_expression
 from gbreg.losses.likelihood import Gamma, Poisson, Tweedie
 from gbreg.losses.lognormal import ZILN, LogNormal
-from gbreg.losses.odds import WCE, Bernoulli
+from gbreg.losses.odds import WCE, Bernoulli, GeometricFit, as_classification, geometric_fit
 from gbreg.losses.ordinal import OrdinalBuckets
 from gbreg.losses.pointwise import (
     AM,
@@ -40,6 +40,7 @@ __all__ = [
     "Expectile",
     "ExpressionLoss",
     "Gamma",
+    "GeometricFit",
     "Huber",
     "Huberpp",
     "Integers",
@@ -57,7 +58,9 @@ __all__ = [
     "Tweedie",
     "Uniform",
     "VectorLoss",
+    "as_classification",
     "from_expression",
+    "geometric_fit",
     "get_loss",
     "known_losses",
     "loss_from_json",

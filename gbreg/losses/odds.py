@@ -6,17 +6,28 @@ themselves round to 0 or 1.
 
 from __future__ import annotations
 
-from math import exp, expm1, inf, log1p
+from dataclasses import dataclass
+from math import exp, expm1, inf, log, log1p, nan
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gbreg.kernels import StepBounds
-from gbreg.links import NON_NEGATIVE, Interval, Link, Log, LogLog2, expit, log_step_limit, softplus
-from gbreg.losses.base import Choice, Floats, NativeForm, PointwiseLoss
+from gbreg.links import NON_NEGATIVE, POSITIVE, Interval, Link, Log, LogLog2, expit, log_step_limit, softplus
+from gbreg.losses.base import Choice, Floats, NativeForm, PointwiseLoss, check_inside, check_sample_weight
 
 # Engines keep the soft label w / (1 + w) in float32: at 1e4 the w it implies is 0.03% off, at 1e6 1.3%.
 LARGEST_NATIVE_WEIGHT = 1e4
+
+
+def _steps_are_short(loss: PointwiseLoss) -> bool:
+    """Whether the engines' own Newton steps from the intercept stay within the limit of the kernel's, of 10.
+
+    For rows at the other end they are 1 + odds, or 1 + 1 / odds. Beyond the limit trees overshoot until scores run off:
+    with 0.3% of positives and a learning rate of 0.1, LightGBM's own objective ended at a loss of 11, the kernel at 0.005.
+    """
+    return abs(float(loss.intercept_[0])) <= log(log_step_limit(0.3) - 1.0)
 
 
 def _entropy(target: float, raw: float) -> float:
@@ -76,8 +87,9 @@ class Bernoulli(PointwiseLoss):
     def step_bounds(self, learning_rate: float = 0.1) -> StepBounds:
         return super().step_bounds(learning_rate)._replace(limit=log_step_limit(learning_rate))
 
-    def native_form(self) -> NativeForm:
-        return NativeForm("cross_entropy")
+    def native_form(self) -> NativeForm | None:
+        """Cross-entropy, unless labels are so rare or so frequent that the engines' own steps overshoot."""
+        return NativeForm("cross_entropy") if _steps_are_short(self) else None
 
 
 class WCE(PointwiseLoss):
@@ -180,7 +192,9 @@ class WCE(PointwiseLoss):
 
     def weights(self, y: ArrayLike) -> Floats:
         """w(y), capped: how often each label counts as a positive, shape (n_samples,)."""
-        return np.exp(np.minimum(self.to_raw(y), self.kernel_parameters()["top"]))
+        y = np.asarray(y, dtype=np.float64)
+        w = y if self.scheme == "identity" else np.log1p(y) / np.log(2.0) + (self.scheme == "log2_plus1")
+        return w if self.cap is None else np.minimum(w, self.cap)
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         self.largest_ = float(self.weights(y).max())
@@ -207,11 +221,165 @@ class WCE(PointwiseLoss):
         return plain if factor is None or not self.decodes_with_residuals else (1.0 + plain) * factor - 1.0
 
     def native_form(self) -> NativeForm | None:
-        """Cross-entropy with the soft label w / (1 + w), a row weighing 1 + w: the same sum."""
-        if self.largest_ > LARGEST_NATIVE_WEIGHT:
-            return None
-        return NativeForm("cross_entropy", labels=self._soft_labels)
+        """Cross-entropy with the soft label w / (1 + w), a row weighing 1 + w: the same sum.
+
+        None where w is too large for float32, or its mean so far from 1 that the engines' own steps overshoot.
+        """
+        exact = self.largest_ <= LARGEST_NATIVE_WEIGHT
+        return NativeForm("cross_entropy", labels=self._soft_labels) if exact and _steps_are_short(self) else None
 
     def _soft_labels(self, y: Floats) -> tuple[Floats, Floats]:
         w = self.weights(y)
         return w / (1.0 + w), 1.0 + w
+
+
+def as_classification(
+    y: ArrayLike, implementation: str = "duplicate", scheme: str = "identity", cap: float | None = None
+) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Rows, labels and weights on which any binary classifier trains `WCE`: the forms it had before it was one loss.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Durations or amounts, >= 0.
+    implementation : {"duplicate", "youtube"}
+        "duplicate": every row once as a positive of weight w(y) and once as a negative of weight 1. Value and gradient sum
+        to those of `WCE` at any scores. "youtube": rows with y > 0 (clicked) as positives of weight w(y), the others as
+        negatives of weight 1, none twice. Its odds are E[w] / (1 - P(click)), too large by that denominator.
+    scheme, cap
+        As in `WCE`.
+
+    Returns
+    -------
+    rows, labels, weights : three ndarrays of one length
+        The rows of y to take, 0 or 1, and what sample weights are multiplied by.
+
+    Examples
+    --------
+    >>> rows, labels, weights = as_classification([0.0, 5.0], "youtube")
+    >>> rows.tolist(), labels.tolist(), weights.tolist()
+    ([0, 1], [0.0, 1.0], [1.0, 5.0])
+    """
+    loss = WCE(scheme, cap)
+    loss.check_parameters()
+    y = loss.check_labels(y)
+    w, rows = loss.weights(y), np.arange(y.size)
+    if implementation == "duplicate":
+        return np.tile(rows, 2), np.repeat([1.0, 0.0], y.size), np.concatenate([w, np.ones(y.size)])
+    if implementation == "youtube":
+        return rows, (y > 0).astype(np.float64), np.where(y > 0, w, 1.0)
+    raise ValueError(f"implementation={implementation!r} must be 'duplicate' or 'youtube'")
+
+
+@dataclass(frozen=True)
+class GeometricGroup:
+    """Rows of similar predictions: what `GeometricFit` says of all rows, of these.
+
+    `odds` and `mean` are the weighted means of prediction and label.
+    """
+
+    rows: int
+    odds: float
+    mean: float
+    dispersion: float
+    below_one: float
+    below_one_expected: float
+
+
+@dataclass(frozen=True)
+class GeometricFit:
+    """How labels scatter around their predictions, against the geometric law behind `WCE`; printed, it says so in words.
+
+    Attributes
+    ----------
+    dispersion : float
+        Squared errors over the law's variance m (1 + m), summed each: 1 under the law. A factor that is the same for
+        all predictions leaves WCE's means as good as any.
+    trend : float
+        Slope of the groups' ln(dispersion) on ln(odds): 0 where that factor is the same. Below 0, labels scatter less than
+        WCE expects where predictions are large, and it pays the small ones too much attention; above 0 the other way
+        round. NaN with fewer than two groups.
+    below_one, below_one_expected : float
+        Share of labels below 1, which under the law is that of zeros, the mean of 1 / (1 + m).
+    groups : tuple of GeometricGroup
+        From the smallest to the largest predictions, of about equal weight.
+    """
+
+    dispersion: float
+    trend: float
+    below_one: float
+    below_one_expected: float
+    groups: tuple[GeometricGroup, ...]
+
+    def __str__(self) -> str:
+        lines = [f"Squared errors are {self.dispersion:.2f} times the geometric law's."]
+        if self.trend > 0.25:
+            lines.append(
+                f"They grow faster with the prediction (trend {self.trend:+.2f}): try a log-normal, such as 'ziln'."
+            )
+        elif self.trend < -0.25:
+            lines.append(f"They grow slower with the prediction (trend {self.trend:+.2f}): try 'tweedie' or 'poisson'.")
+        else:
+            lines.append("They grow with the prediction as it says: WCE weighs its rows well.")
+        zeros = f"{self.below_one:.0%} of the labels are below 1, where it says {self.below_one_expected:.0%}"
+        many = self.below_one > self.below_one_expected + 0.05
+        lines.append(f"{zeros}: try HurdleRegressor, which models zeros apart." if many else f"{zeros}.")
+        return "\n".join(lines)
+
+
+def geometric_fit(
+    w: ArrayLike, odds: ArrayLike, sample_weight: ArrayLike | None = None, *, n_groups: int = 10
+) -> GeometricFit:
+    """Whether labels scatter around their predictions as `WCE` assumes, Var(w | x) = m (1 + m); best on unseen rows.
+
+    Parameters
+    ----------
+    w, odds : array-like of shape (n_samples,)
+        Labels and predictions, in the unit in which WCE is trained; for its log2 schemes ``loss.weights(y)`` and
+        ``exp(raw)``.
+    sample_weight : array-like of shape (n_samples,), optional
+    n_groups : int >= 1, default 10
+        Rows are grouped by prediction, equal ones together.
+
+    Examples
+    --------
+    >>> fit = geometric_fit([0, 2, 0, 6], [1, 1, 3, 3])
+    >>> round(fit.dispersion, 3), [group.dispersion for group in fit.groups]
+    (0.714, [0.5, 0.75])
+    """
+    labels, m = np.asarray(w, dtype=np.float64), np.asarray(odds, dtype=np.float64)
+    if labels.ndim != 1 or labels.shape != m.shape:
+        raise ValueError(f"w has shape {labels.shape} and odds {m.shape}: both must be (n_samples,)")
+    if n_groups < 1:
+        raise ValueError(f"n_groups={n_groups} must be at least 1")
+    check_inside(labels, NON_NEGATIVE, "geometric_fit: w", WCE.way_out)
+    check_inside(m, POSITIVE, "geometric_fit: odds", "odds are exp(raw), and never 0")
+    weight = check_sample_weight(sample_weight, labels.size)
+    _, which = np.unique(m, return_inverse=True)
+    each = np.bincount(which, weights=weight)
+    middle = (np.cumsum(each) - 0.5 * each) / each.sum()
+    group = np.minimum((n_groups * middle).astype(int), n_groups - 1)[which]
+    groups = [_group(labels[rows], m[rows], weight[rows]) for k in range(n_groups) if weight[rows := group == k].any()]
+    every = _group(labels, m, weight)
+    return GeometricFit(every.dispersion, _trend(groups), every.below_one, every.below_one_expected, tuple(groups))
+
+
+def _group(w: Floats, m: Floats, weight: Floats) -> GeometricGroup:
+    def mean(x: NDArray[Any]) -> float:
+        return float(np.average(x, weights=weight))
+
+    return GeometricGroup(
+        rows=int((weight > 0).sum()),
+        odds=mean(m),
+        mean=mean(w),
+        dispersion=mean((w - m) ** 2) / mean(m * (1.0 + m)),
+        below_one=mean(w < 1.0),
+        below_one_expected=mean(1.0 / (1.0 + m)),
+    )
+
+
+def _trend(groups: list[GeometricGroup]) -> float:
+    scattered = [g for g in groups if g.dispersion > 0]
+    if len(scattered) < 2:
+        return nan
+    return float(np.polyfit(np.log([g.odds for g in scattered]), np.log([g.dispersion for g in scattered]), 1)[0])
