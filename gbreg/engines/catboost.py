@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,11 @@ class CatBoost(Engine):
         if task.native is None:
             kernel = task.objective(shares_threads=False)
             raised = kernel.typical_gain(task.rows, np.float64) ** -0.5
-            kind = _for_rows(RowObjective, catboost.MultiTargetCustomObjective) if task.n_outputs > 1 else NativeObjective
+            kind = for_rows(RowObjective, catboost.MultiTargetCustomObjective) if task.n_outputs > 1 else NativeObjective
             objective = kind(kernel, raised)
         params = self._parameters(task, objective)
         multiple = task.native is None and task.n_outputs > 1
-        watch = (_for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
+        watch = (for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
         if monitor.sets:
             params["eval_metric"] = watch
         elif task.native is None:  # a native objective's own metric is the default
@@ -223,6 +224,7 @@ class _Watch:
     def __init__(self, task: Task, raised: float):
         self.task, self.raised = task, raised
         self.calls = 0
+        self.exponent: int | None = None
         self.error: Exception | None = None
 
     def __deepcopy__(self, memo: Any) -> _Watch:
@@ -241,13 +243,16 @@ class _Watch:
         except Exception as error:
             self.error = self.error or error
             return 0.0, 1.0
-        return self.task.monitor.score(), 1.0  # the best model is chosen by the last set's value: give each the first's
+        score = self.task.monitor.score()  # the best model is chosen by the last set's value: give each the first's
+        # Model files keep these, and CatBoost cannot read one with a whole number beyond 2^53: only their order counts.
+        self.exponent = math.frexp(score)[1] if self.exponent is None else self.exponent
+        return math.ldexp(score, -self.exponent), 1.0
 
     def get_final_error(self, error: float, weight: float) -> float:
         return error
 
 
-def _for_rows(ours: type, base: type) -> Any:
+def for_rows(ours: type, base: type) -> Any:
     """Our class on CatBoost's own base, by which it knows objectives and metrics of several targets."""
     return type(ours.__name__, (ours, base), {})
 
