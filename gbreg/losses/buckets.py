@@ -298,7 +298,7 @@ class SoftmaxBuckets(BucketLoss):
         if self.space == "log":
             points, centres, upper = np.log1p(points), np.log1p(centres), np.log1p(upper)
         rows = [np.log(self.prior_), points, self.representatives_, upper, local_widths(centres)]
-        return np.vstack([*rows, self.basis_])
+        return np.vstack([*rows, self.basis_.reshape(-1, self.prior_.size)])  # JSON forgets the shape of no statistics
 
     def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
         # The prior is the best constant, and with statistics of mean 0 under it scores of 0 give it.

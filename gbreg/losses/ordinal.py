@@ -21,6 +21,10 @@ _FAR = 10.0
 # The spread's score is taken as it is up to _STRAIGHT and bent from there on, never to pass _STRAIGHT + 1: a bucket met
 # exactly would let it go to -inf, and then one label elsewhere costs any loss.
 _STRAIGHT = 2.0
+# The thresholds are estimated again before each of the first rounds, later before every fifth: held-out scores are the
+# same, and an update costs about as much as a tree.
+_EVERY_ROUND = 10
+_SELDOM = 5
 
 
 def _tail(x):  # type: ignore[no-untyped-def]
@@ -224,7 +228,7 @@ class OrdinalBuckets(BucketLoss):
 
     def refine(self, y: Any, raw_prediction: Any, sample_weight: Any, n_rounds: int) -> bool:
         """One guarded Newton step of the thresholds: it lowers the training loss and keeps their order, or is not made."""
-        if n_rounds == 0 or self.edges_.size == 0:
+        if n_rounds == 0 or (n_rounds > _EVERY_ROUND and n_rounds % _SELDOM) or self.edges_.size == 0:
             return False
         if not self._course:
             self._course.append((0, self.thresholds_))
