@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gbreg.estimators import GBRegressor as GBRegressor
     from gbreg.estimators import HurdleRegressor as HurdleRegressor
     from gbreg.estimators import OrdinalRegressor as OrdinalRegressor
+    from gbreg.estimators import WCERegressor as WCERegressor
     from gbreg.estimators import ZILNRegressor as ZILNRegressor
     from gbreg.persistence import load as load
 
@@ -29,6 +30,7 @@ _PUBLIC = {
     "GBRegressor": "gbreg.estimators",
     "HurdleRegressor": "gbreg.estimators",
     "OrdinalRegressor": "gbreg.estimators",
+    "WCERegressor": "gbreg.estimators",
     "ZILNRegressor": "gbreg.estimators",
     "load": "gbreg.persistence",
     "metric": "gbreg.callables",

@@ -15,7 +15,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 import gbreg
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, ZILNRegressor
+from gbreg import (
+    BucketRegressor,
+    D2QRegressor,
+    GBRegressor,
+    HurdleRegressor,
+    OrdinalRegressor,
+    WCERegressor,
+    ZILNRegressor,
+)
 from gbreg.links import Power
 from gbreg.losses import Huberpp, SquaredError, TransformedSquaredError
 
@@ -30,6 +38,10 @@ MODELS = {
     "buckets, zeros among them": lambda engine: BucketRegressor(n_buckets=8, zeros="bucket", engine=engine, **SMALL),
     "ziln": lambda engine: ZILNRegressor(engine=engine, **SMALL),
     "ziln, joint": lambda engine: ZILNRegressor(factorized=False, engine=engine, **SMALL),
+    "ordinal": lambda engine: OrdinalRegressor(n_buckets=8, engine=engine, **SMALL),
+    "wce": lambda engine: WCERegressor("log2", engine=engine, **SMALL),
+    "wce, copied": lambda engine: WCERegressor("log2", implementation="duplicate", engine=engine, **SMALL),
+    "d2q": lambda engine: D2QRegressor(GBRegressor(engine=engine, **SMALL), "amount of visits", 4),
     "hurdle": lambda engine: HurdleRegressor(
         GBRegressor("bernoulli", engine=engine, **SMALL), GBRegressor("gamma", engine=engine, **SMALL)
     ),
@@ -61,7 +73,7 @@ def readouts(model, X):
     """Everything that can be read from a fitted model, one row each."""
     try:
         d = model.predict_distribution(X)
-    except TypeError:
+    except (TypeError, AttributeError):
         return np.array([model.predict(X)])
     more = [d.mean(), d.median(), d.log_mean(), d.quantile(0.9), d.cdf(1.0), d.crps(2.0), d.log_score(2.0)]
     return np.array([model.predict(X), model.predict(X, "log_mean"), *more])

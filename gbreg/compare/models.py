@@ -12,7 +12,15 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 
 from gbreg.engines import ENGINES
-from gbreg.estimators import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, ZILNRegressor
+from gbreg.estimators import (
+    BucketRegressor,
+    D2QRegressor,
+    GBRegressor,
+    HurdleRegressor,
+    OrdinalRegressor,
+    WCERegressor,
+    ZILNRegressor,
+)
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import Loss, get_loss, known_losses
@@ -20,8 +28,13 @@ from gbreg.losses.vector import VectorLoss
 from gbreg.tables import InputError, nearest
 
 # What a name that is no loss stands for. A name that is both, such as ziln, is the estimator.
-PRESETS: dict[str, type[Preset]] = {"bucket": BucketRegressor, "ordinal": OrdinalRegressor, "ziln": ZILNRegressor}
-FAMILIES = {"bucket": "buckets", "ordinal": "buckets", "ziln": "log-normal", "hurdle": "hurdle", "d2q": "D2Q"}
+PRESETS: dict[str, type[Preset]] = {
+    "bucket": BucketRegressor,
+    "ordinal": OrdinalRegressor,
+    "wce": WCERegressor,
+    "ziln": ZILNRegressor,
+}
+FAMILIES = {"bucket": "buckets", "ordinal": "buckets", "wce": "odds", "ziln": "log-normal", "hurdle": "hurdle", "d2q": "D2Q"}
 OWN_PARAMETERS = {
     name: [p for p in cls._get_param_names() if p not in BOOSTING_PARAMETERS] for name, cls in PRESETS.items()
 } | {"hurdle": ["loss"], "d2q": ["group", "loss", "n_groups"]}

@@ -5,6 +5,15 @@ from gbreg.estimators.d2q import D2QRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.ordinal import OrdinalRegressor
 from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.wce import WCERegressor
 from gbreg.estimators.ziln import ZILNRegressor
 
-__all__ = ["BucketRegressor", "D2QRegressor", "GBRegressor", "HurdleRegressor", "OrdinalRegressor", "ZILNRegressor"]
+__all__ = [
+    "BucketRegressor",
+    "D2QRegressor",
+    "GBRegressor",
+    "HurdleRegressor",
+    "OrdinalRegressor",
+    "WCERegressor",
+    "ZILNRegressor",
+]

@@ -113,8 +113,8 @@ class WCE(PointwiseLoss):
     cap : float > 0, optional
         Upper bound on w (8 in the seed notes, for "log2": labels above 255 count as 255). Capped labels are predicted low.
     smearing : bool, default True
-        For the log2 schemes, whose plain predictions are biased low: multiply 1 + prediction by one factor, so that the
-        sum over the training rows is right (Duan's estimator, as in `TransformedSquaredError`).
+        For the log2 schemes, whose plain predictions are biased low: multiply 1 + prediction by one factor (Duan's
+        estimator, as in `TransformedSquaredError`: right where residuals do not depend on x).
 
     Attributes
     ----------
