@@ -188,6 +188,7 @@ def test_statistics_say_what_is_wrong():
     [
         (["log", "log2"], 1.0),
         (["log", "mean", "zero"], 1.0),
+        (["log", "root"], 1.0),
         (["position1", "position2", "position3", "position4"], 0.0),
         (["zero", "mean", "log", "log2", "position1"], 2.0),
     ],
@@ -209,12 +210,13 @@ def test_basis_is_orthonormal_and_spans_the_statistics(names, shift):
     np.testing.assert_allclose(b, basis(np.repeat(y, w.astype(int)), None, edges, names, log_shift=shift), atol=1e-9)
 
 
-def test_basis_log_is_the_mean_of_logarithms():
+@pytest.mark.parametrize(("name", "function"), [("log", np.log), ("root", np.sqrt), ("log2", lambda y: np.log(y) ** 2)])
+def test_basis_is_the_mean_of_a_function_of_the_labels(name, function):
     y, edges = np.array([1.0, 3.0, 5.0, 7.0, 9.0]), [4.0, 8.0]
-    logs = np.array([np.log([1.0, 3.0]).mean(), np.log([5.0, 7.0]).mean(), np.log(9.0)])
-    centred = logs - np.average(logs, weights=[2, 2, 1])
+    means = np.array([function(y[:2]).mean(), function(y[2:4]).mean(), function(y[4])])
+    centred = means - np.average(means, weights=[2, 2, 1])
     size = math.sqrt(np.average(centred**2, weights=[2, 2, 1]))
-    np.testing.assert_allclose(basis(y, None, edges, ["log"])[0], centred / size, rtol=1e-12)
+    np.testing.assert_allclose(basis(y, None, edges, [name])[0], centred / size, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +240,8 @@ def test_basis_says_what_is_wrong(names, message):
 def test_basis_of_no_zeros_and_of_one_bucket():
     with pytest.raises(ValueError, match="needs labels of 0"):
         basis([1.0, 2.0], None, [1.5], ["zero"])
+    with pytest.raises(ValueError, match="'root' needs labels >= 0, the least is -1"):
+        basis([-1.0, 2.0], None, [1.5], ["root"])
     with pytest.raises(ValueError, match="'mean' follows from a constant on these 1 buckets"):
         basis([1.0, 2.0], None, [], ["mean"])
     assert basis([1.0, 2.0], None, [1.5], []).shape == (0, 2)

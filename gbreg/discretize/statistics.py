@@ -95,7 +95,8 @@ def basis(
     edges : array of shape (K - 1,)
     names : sequence of str, default ("log", "log2")
         ``"log"``: the bucket's mean of ``ln(log_shift + y)``. ``"log2"``: its mean of the square of that. ``"mean"``: its
-        mean of y. ``"zero"``: the indicator of the bucket that holds 0. ``"position1"``, ``"position2"``, ...: powers of k.
+        mean of y. ``"root"``: its mean of the square root of y, which single large labels move less. ``"zero"``: the
+        indicator of the bucket that holds 0. ``"position1"``, ``"position2"``, ...: powers of k.
     log_shift : float, default 0.0
         0 for positive labels; 1 where there are zeros.
 
@@ -108,8 +109,8 @@ def basis(
     Raises
     ------
     ValueError
-        For an unknown name, labels at or below ``-log_shift``, "zero" without zeros, and a statistic that is constant or
-        a linear combination of those before it (there are at most K - 1 others).
+        For an unknown name, labels at or below ``-log_shift``, negative ones for "root", "zero" without zeros, and a
+        statistic that is constant or a linear combination of those before it (there are at most K - 1 others).
 
     Examples
     --------
@@ -147,6 +148,10 @@ def _statistic(name: str, y: Floats, w: Floats, k: NDArray[np.intp], n_buckets: 
         return _bucket_means(logarithm if name == "log" else logarithm**2, w, k)
     if name == "mean":
         return _bucket_means(y, w, k)
+    if name == "root":
+        if y[0] < 0:
+            raise ValueError(f"basis 'root' needs labels >= 0, the least is {y[0]:g}: use 'mean'")
+        return _bucket_means(np.sqrt(y), w, k)
     if name == "zero":
         if not (y == 0).any():
             raise ValueError("basis 'zero' needs labels of 0, there are none: leave it out")
@@ -154,4 +159,6 @@ def _statistic(name: str, y: Floats, w: Floats, k: NDArray[np.intp], n_buckets: 
     if degree := re.fullmatch(r"position([1-9]\d?)", name):
         position: Floats = np.linspace(-1.0, 1.0, n_buckets) ** int(degree[1])
         return position
-    raise ValueError(f"basis {name!r} is not known: use 'log', 'log2', 'mean', 'zero', 'position1', 'position2', ...")
+    raise ValueError(
+        f"basis {name!r} is not known: use 'log', 'log2', 'mean', 'root', 'zero', 'position1', 'position2', ..."
+    )
