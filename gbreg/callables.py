@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
 
 from gbreg.engines import catboost, get_engine, lightgbm, thread_count, xgboost
-from gbreg.engines.base import MetricLike, Objective, Singles, check_shapes
+from gbreg.engines.base import MetricLike, Objective, Singles, TrainableLoss, check_shapes, scores_shape
 from gbreg.losses.base import Loss, PointwiseLoss, check_sample_weight, fitted
+from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
 
 HESSIANS = ("safe", "exact", "expected")
@@ -20,15 +22,18 @@ _MAXIMISED = ("auc", "pre", "map", "ndcg")
 class CheckedObjective(Objective):
     """An objective called by code that is not ours: checks what it is given, and returns arrays that stay as they are."""
 
+    # LightGBM trains with a copy: the loss that decodes would not learn with it.
+    refines = False
+
     def __deepcopy__(self, memo: Any) -> CheckedObjective:
         copied = type(self).__new__(type(self))
         copied.__setstate__(deepcopy(self.__getstate__(), memo))
         return copied
 
     def gradient_hessian(self, y: Any, raw: Any, sample_weight: Any = None) -> tuple[Singles, Singles]:
-        y, raw = np.ascontiguousarray(y), np.ascontiguousarray(raw)
+        y, raw = np.asarray(y), np.asarray(raw)
         raw = raw if raw.dtype in (np.float32, np.float64) else raw.astype(np.float64)
-        if y.ndim == 1 and raw.shape == y.shape:
+        if y.ndim == 1 and raw.shape == scores_shape(self.loss, y.size):
             if sample_weight is not None and np.shape(sample_weight) != y.shape:
                 check_sample_weight(sample_weight, y.size)
             # Scores that are all equal are those before the first tree. The callable may have trained before.
@@ -51,11 +56,46 @@ class CatBoostObjective(catboost.NativeObjective):
         if not raw.any():
             self.objective.loss.check_labels(y)
         derivatives = super().calc_ders_range(raw, y, weights)
-        if self.error is not None:
-            error, self.error = self.error, None
-            told = str(error).replace(f" in round {self.objective.round}", "")  # which is not known here
-            raise FloatingPointError(told) from None
+        _raise_kept(self)
         return derivatives
+
+
+class CatBoostRowObjective(catboost.RowObjective):
+    """`CatBoostObjective` for losses of several outputs; CatBoost's own base class is added by `catboost_objective`."""
+
+    def __reduce__(self) -> Any:
+        return catboost_objective, (self.objective,)
+
+    def calc_ders_multi(self, approxes: Any, targets: Any, weight: Any) -> Any:
+        y, raw, loss = np.asarray(targets), np.asarray(approxes), self.objective.loss
+        if raw.shape != loss.intercept_.shape:  # n_outputs asks whether the loss is fitted, too slow for every row
+            k = loss.n_outputs
+            raise ValueError(
+                f"{type(loss).__name__} has {k} outputs, and CatBoost one for each of {raw.size} target(s): give it labels "
+                f"of shape (n_samples, {k}), np.tile(y[:, None], {k})"
+            )
+        if not raw.any():
+            if (y != y[0]).any():
+                raise ValueError(f"{type(loss).__name__} has one label a row, for all its outputs, got {y}: tile the labels")
+            loss.check_labels(y[:1])
+        derivatives = super().calc_ders_multi(raw, y, weight)
+        _raise_kept(self)
+        return derivatives
+
+
+def _raise_kept(objective: catboost.NativeObjective) -> None:
+    if objective.error is not None:
+        error, objective.error = objective.error, None
+        told = str(error).replace(f" in round {objective.objective.round}", "")  # which is not known here
+        raise FloatingPointError(told) from None
+
+
+def catboost_objective(checked: CheckedObjective) -> catboost.NativeObjective:
+    """What CatBoost takes for this objective: it calls losses of one output by blocks of rows, others row by row."""
+    if checked.loss.n_outputs == 1:
+        return CatBoostObjective(checked)
+    base = get_engine("catboost").package().MultiTargetCustomObjective
+    return catboost.for_rows(CatBoostRowObjective, base)(checked)  # type: ignore[no-any-return]
 
 
 def _check(engine: str, api: str) -> None:
@@ -65,7 +105,7 @@ def _check(engine: str, api: str) -> None:
 
 
 def objective(
-    loss: PointwiseLoss,
+    loss: TrainableLoss,
     engine: str,
     api: str = "native",
     *,
@@ -81,13 +121,13 @@ def objective(
 
     Parameters
     ----------
-    loss : fitted PointwiseLoss
+    loss : fitted PointwiseLoss or VectorLoss
         ``loss.fit(y, sample_weight)`` with the training labels.
     engine : {"lightgbm", "xgboost", "catboost"}
     api : {"native", "sklearn"}, default "native"
         ``lgb.train`` and ``xgb.train``, or ``LGBMRegressor`` and ``XGBRegressor``. CatBoost takes one object for both.
     hessian : {"safe", "exact", "expected"}, default "safe"
-        The curvature, as in `GBRegressor`.
+        The curvature, as in `GBRegressor`; losses of several outputs have "safe" only.
     learning_rate : float, default 0.1
         That of the engine; above 0.3 the safe curvature asks for shorter steps.
     n_jobs : int or None
@@ -105,7 +145,7 @@ def objective(
         If the loss has not been fitted.
     ValueError
         For an unknown engine, api or hessian; during training, for labels outside the loss's domain, weights that are
-        not allowed, and shapes other than one score per row.
+        not allowed, and shapes other than one score per row and output.
     FloatingPointError
         During training, when a gradient is not finite; names loss, round and row. CatBoost wraps every error in its
         own `CatBoostError`, which quotes it.
@@ -126,6 +166,21 @@ def objective(
         ``eval_metric`` is mandatory: `metric` gives it. Leave ``boost_from_average`` off. Errors in the objective arrive
         as `CatBoostError`. Splits with a gain below 1e-9 are dropped.
 
+    A loss of K > 1 outputs (``loss.n_outputs``: 3 of `ZILN`, the `rank` of `SoftmaxBuckets`) needs besides:
+
+    LightGBM
+        ``num_class=K``.
+    XGBoost
+        ``num_target=K`` and ``disable_default_eval_metric=1``. With ``num_class`` predictions would be the number of the
+        largest score. For ``multi_strategy="multi_output_tree"`` set ``min_child_weight=0``.
+    CatBoost
+        Labels of shape (n, K), ``np.tile(y[:, None], K)``, in every set. It calls Python for every row twice a round, 20
+        to 30 microseconds each: prefer the other engines, or `GBRegressor` for a loss that has a native form.
+
+    Scores r then have shape (n, K), and ``loss.distribution(r + loss.intercept_)`` is each row's distribution.
+    Shared thresholds of `OrdinalBuckets` stay at those of the labels' own distribution, as under `GBRegressor` on
+    CatBoost; on the other engines it estimates them again between rounds, which needs the training loop.
+
     A loss that decodes with training residuals (`TransformedSquaredError`) needs
     ``loss.fit_decoder(y, r + loss.intercept_, weight)`` after training.
 
@@ -145,12 +200,12 @@ def objective(
     True
     """
     _check(engine, api)
-    if not isinstance(loss, PointwiseLoss):
-        raise TypeError(f"objective takes a fitted loss with one output, got {loss!r}: use get_loss(name).fit(y)")
+    if not isinstance(loss, PointwiseLoss | VectorLoss):
+        raise TypeError(f"objective takes a fitted loss, got {loss!r}: use get_loss(name).fit(y)")
     fitted(loss)
     if hessian not in HESSIANS:
         raise ValueError(f"hessian={hessian!r} must be one of {HESSIANS}")
-    if hessian == "expected" and loss.row_information is None:
+    if hessian == "expected" and isinstance(loss, PointwiseLoss) and loss.row_information is None:
         raise ValueError(f'hessian="expected" needs a likelihood, {type(loss).__name__} is none: use "safe" or "exact"')
     if not np.isfinite(loss.intercept_).all():
         raise ValueError(
@@ -158,7 +213,7 @@ def objective(
         )
     checked = CheckedObjective(loss, hessian, learning_rate, thread_count(n_jobs))
     if engine == "catboost":
-        return CatBoostObjective(checked)
+        return catboost_objective(checked)
     if engine == "xgboost":
         return xgboost.NativeObjective(checked) if api == "native" else xgboost.SklearnObjective(checked)
     return lightgbm.NativeObjective(checked) if api == "native" else lightgbm.SklearnObjective(checked)
@@ -179,15 +234,23 @@ class Evaluation:
         self.name = metric.name
         self.greater_is_better = bool(getattr(metric, "greater_is_better", False))
 
+    @property
+    def n_outputs(self) -> int:
+        """Scores a row: those of the loss that decodes them, one if they are predictions."""
+        decoder = self.metric if isinstance(self.metric, Loss) else self.loss
+        return 1 if decoder is None else decoder.n_outputs
+
     def value(self, y_true: Any, scores: Any, weight: Any) -> float:
         y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-        if y.ndim != 1 or raw.shape != y.shape:
-            raise ValueError(f"metric {self.name!r} needs one score per label, got shapes {raw.shape} and {y.shape}")
+        k = self.n_outputs
+        if y.ndim != 1 or raw.shape != (y.shape if k == 1 else (y.size, k)):
+            wanted = "one score" if k == 1 else f"{k} scores"
+            raise ValueError(f"metric {self.name!r} needs {wanted} per label, got shapes {raw.shape} and {y.shape}")
         weight = check_sample_weight(weight, y.size)
         if isinstance(self.metric, Loss):
             y = self.metric.check_labels(y)
-            return float(np.average(self.metric.value(y, raw + self.metric.intercept_[0]), weights=weight))
-        prediction = raw if self.loss is None else self.loss.predict(raw + self.loss.intercept_[0])
+            return float(np.average(self.metric.value(y, raw + self.metric.intercept_), weights=weight))
+        prediction = raw if self.loss is None else self.loss.predict(raw + self.loss.intercept_)
         return float(self.metric(y, prediction, weight))
 
 
@@ -246,23 +309,37 @@ class CatBoostEvalMetric(Evaluation):
         # CatBoostRegressor clones its parameters and then insists on finding the same object.
         return self
 
+    def __reduce__(self) -> Any:
+        return catboost_metric, (self.metric, self.loss)
+
     def is_max_optimal(self) -> bool:
         return self.greater_is_better
 
     def evaluate(self, approxes: Any, target: Any, weight: Any) -> tuple[float, float]:
-        return self.value(target, approxes[0], weight), 1.0
+        if self.n_outputs == 1:
+            return self.value(target, approxes[0], weight), 1.0
+        return self.value(target[0], np.transpose(approxes), weight), 1.0  # labels are tiled: a copy an output
 
     def get_final_error(self, error: float, weight: float) -> float:
         return error
 
 
-_METRICS: dict[tuple[str, str], type[Evaluation]] = {
+def catboost_metric(metric: Loss | MetricLike, loss: Loss | None) -> CatBoostEvalMetric:
+    """What CatBoost takes for this metric: on its own base class where scores are several a row."""
+    made = CatBoostEvalMetric(metric, loss)
+    if made.n_outputs == 1:
+        return made
+    base = get_engine("catboost").package().MultiTargetCustomMetric
+    return catboost.for_rows(CatBoostEvalMetric, base)(metric, loss)  # type: ignore[no-any-return]
+
+
+_METRICS: dict[tuple[str, str], Callable[[Any, Any], Evaluation]] = {
     ("lightgbm", "native"): LightGBMFeval,
     ("lightgbm", "sklearn"): LightGBMEvalMetric,
     ("xgboost", "native"): XGBoostCustomMetric,
     ("xgboost", "sklearn"): XGBoostEvalMetric,
-    ("catboost", "native"): CatBoostEvalMetric,
-    ("catboost", "sklearn"): CatBoostEvalMetric,
+    ("catboost", "native"): catboost_metric,
+    ("catboost", "sklearn"): catboost_metric,
 }
 
 
@@ -272,7 +349,7 @@ def metric(loss_or_name: Any, engine: str, api: str = "native", *, loss: Loss | 
     Parameters
     ----------
     loss_or_name : fitted Loss, str, callable (y_true, y_pred, sample_weight) -> float, or Metric
-        A loss gives its weighted mean at the engine's raw score plus its intercept; a name is one of `gbreg.metrics`.
+        A loss gives its weighted mean at the engine's raw scores plus its intercept; a name is one of `gbreg.metrics`.
     engine : {"lightgbm", "xgboost", "catboost"}
     api : {"native", "sklearn"}, default "native"
     loss : fitted Loss or None

@@ -82,9 +82,21 @@ def loss(data: Any) -> Huberpp:
     return Huberpp(delta=0.5, link="log").fit(data[1], data[2])
 
 
+def outputs(engine: str, loss: Any) -> dict[str, int]:
+    """The engine's parameter for losses of several outputs."""
+    name = {"lightgbm": "num_class", "xgboost": "num_target"}.get(engine)
+    return {name: loss.n_outputs} if name and loss.n_outputs > 1 else {}
+
+
+def as_targets(engine: str, loss: Any, y: Any) -> Any:
+    """Labels as the engine takes them: CatBoost wants one target an output."""
+    return np.tile(y[:, None], loss.n_outputs) if engine == "catboost" and loss.n_outputs > 1 else y
+
+
 def wrapper(engine: str, loss: Any, **more: Any) -> Any:
     """The engine's own scikit-learn estimator around our objective."""
     made = objective(loss, engine, "sklearn")
+    more = {**outputs(engine, loss), **more}
     if engine == "lightgbm":
         return lgb.LGBMRegressor(objective=made, **{"n_estimators": ROUNDS, **LIGHTGBM, **more})
     if engine == "xgboost":
@@ -96,17 +108,19 @@ def wrapper(engine: str, loss: Any, **more: Any) -> Any:
     )
 
 
-def train(engine: str, api: str, loss: Any, X: Any, y: Any, weight: Any, **more: Any) -> Any:
+def train(engine: str, api: str, loss: Any, X: Any, y: Any, weight: Any, rounds: int = ROUNDS, **more: Any) -> Any:
     """The engine's raw predictions for X after training on it."""
+    y, more = as_targets(engine, loss, y), {**outputs(engine, loss), **more}
     if api == "sklearn":
+        more["iterations" if engine == "catboost" else "n_estimators"] = rounds
         return np.asarray(wrapper(engine, loss, **more).fit(X, y, sample_weight=weight).predict(X), dtype=np.float64)
     made = objective(loss, engine)
     if engine == "lightgbm":
-        return lgb.train({**LIGHTGBM, **more, "objective": made}, lgb.Dataset(X, y, weight=weight), ROUNDS).predict(X)
+        return lgb.train({**LIGHTGBM, **more, "objective": made}, lgb.Dataset(X, y, weight=weight), rounds).predict(X)
     if engine == "xgboost":
         matrix = xgb.QuantileDMatrix(X, y, weight=weight, max_bin=255)
-        return xgb.train({**XGBOOST, **more}, matrix, ROUNDS, obj=made).predict(matrix).astype(np.float64)
-    settings = {"iterations": ROUNDS, "loss_function": made, "eval_metric": metric(loss, engine)}
+        return xgb.train({**XGBOOST, **more}, matrix, rounds, obj=made).predict(matrix).astype(np.float64)
+    settings = {"iterations": rounds, "loss_function": made, "eval_metric": metric(loss, engine)}
     booster = catboost.CatBoost({**CATBOOST, **settings, **more})
     return booster.fit(catboost.Pool(X, y, weight=weight)).predict(X)
 
@@ -160,13 +174,14 @@ def test_training_sees_the_weights(engine: str, api: str, data: Any) -> None:
     assert train(engine, api, loss, X, y, heavy).mean() > train(engine, api, loss, X, y, None).mean() + 0.1
 
 
-def early_stopping(engine: str, api: str, loss: Any, watched: Any, data: Any) -> tuple[int, list[float]]:
+def early_stopping(engine: str, api: str, loss: Any, watched: Any, data: Any, rounds: int = 300) -> tuple[int, list[float]]:
     """Best round and the metric's history of a training with early stopping on the last third."""
     X, y, weight = data
-    (fit, held), patience = (slice(0, 1000), slice(1000, None)), 10
+    part, patience, y = 2 * y.size // 3, 10, as_targets(engine, loss, y)
+    fit, held = slice(0, part), slice(part, None)
     evaluation = (X[held], y[held])
     if api == "sklearn" and engine == "lightgbm":
-        model = wrapper(engine, loss, n_estimators=300)
+        model = wrapper(engine, loss, n_estimators=rounds)
         model.fit(
             X[fit],
             y[fit],
@@ -178,7 +193,7 @@ def early_stopping(engine: str, api: str, loss: Any, watched: Any, data: Any) ->
         )
         return model.best_iteration_, model.evals_result_["valid_0"][watched.name]
     if api == "sklearn" and engine == "xgboost":
-        model = wrapper(engine, loss, n_estimators=300, eval_metric=watched, early_stopping_rounds=patience)
+        model = wrapper(engine, loss, n_estimators=rounds, eval_metric=watched, early_stopping_rounds=patience)
         model.fit(
             X[fit],
             y[fit],
@@ -189,7 +204,7 @@ def early_stopping(engine: str, api: str, loss: Any, watched: Any, data: Any) ->
         )
         return model.best_iteration + 1, model.evals_result()["validation_0"][watched.name]
     if engine == "catboost":
-        more = {"iterations": 300, "early_stopping_rounds": patience}
+        more = {"iterations": rounds, "early_stopping_rounds": patience}
         pools = [catboost.Pool(X[rows], y[rows], weight=weight[rows]) for rows in (fit, held)]
         if api == "sklearn":
             model = wrapper(engine, loss, eval_metric=watched, **more)
@@ -202,9 +217,9 @@ def early_stopping(engine: str, api: str, loss: Any, watched: Any, data: Any) ->
     if engine == "lightgbm":
         sets = [lgb.Dataset(X[rows], y[rows], weight=weight[rows]) for rows in (fit, held)]
         booster = lgb.train(
-            {**LIGHTGBM, "objective": objective(loss, engine)},
+            {**LIGHTGBM, **outputs(engine, loss), "objective": objective(loss, engine)},
             sets[0],
-            300,
+            rounds,
             valid_sets=[sets[1]],
             feval=watched,
             callbacks=[lgb.early_stopping(patience, verbose=False), lgb.record_evaluation(history)],
@@ -212,9 +227,9 @@ def early_stopping(engine: str, api: str, loss: Any, watched: Any, data: Any) ->
         return booster.best_iteration, history["valid_0"][watched.name]
     sets = [xgb.DMatrix(X[rows], y[rows], weight=weight[rows]) for rows in (fit, held)]
     booster = xgb.train(
-        XGBOOST,
+        {**XGBOOST, **outputs(engine, loss)},
         sets[0],
-        300,
+        rounds,
         obj=objective(loss, engine),
         custom_metric=watched,
         evals=[(sets[1], "held")],

@@ -110,7 +110,14 @@ class Objective:
     learning_rate : float
         Above 0.3 the safe curvature asks for shorter steps.
     n_threads : int
+
+    Attributes
+    ----------
+    refines : bool
+        Whether a loss that learns from the training scores does so.
     """
+
+    refines: ClassVar[bool] = True
 
     def __init__(self, loss: TrainableLoss, hessian: str = "safe", learning_rate: float = 0.1, n_threads: int = 1):
         fitted(loss)
@@ -173,7 +180,8 @@ class Objective:
         if self._buffers[0].shape != raw.shape or self._buffers[0].strides[0] * raw.itemsize != raw.strides[0] * 4:
             self._buffers = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
         weight = self.weights(sample_weight, y.size)
-        if self.loss.refines and self.loss.refine(y, raw + self.loss.intercept_, weight, self.round):
+        learns = self.refines and self.loss.refines
+        if learns and self.loss.refine(y, raw + self.loss.intercept_, weight, self.round):
             self.scale_by(self.factor)
         self.fill(y, raw, weight, self._buffers, self.n_threads)
         self.round += 1
@@ -325,12 +333,14 @@ class Task:
     def as_trained(self, rows: Rows) -> Rows:
         """Rows with the labels and weights that the engine trains on: a native objective takes its own.
 
-        Its weights also divide by the mean Hessian, as the kernel does.
+        Its weights also divide by the mean of its Hessian, as the kernel does by its own.
         """
         if self.native is None:
             return rows
         labels, factor = self.native.labels(rows.y)
         scale = float(np.mean(self.loss.hessian_scale_))
+        if self.native.curvature is not None:
+            scale = self.native.curvature * (1.0 if rows.weight is None else float(rows.weight[rows.weight > 0].mean()))
         if factor is None and rows.weight is None and scale == 1.0:
             return Rows(rows.X, labels)
         weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
@@ -404,11 +414,13 @@ def scores_shape(loss: TrainableLoss, n: int) -> tuple[int, ...]:
 def check_shapes(loss: TrainableLoss, y: Any, raw: Any) -> None:
     """Raise `ValueError` unless y is (n,) and raw as `scores_shape` says."""
     if y.ndim != 1 or raw.shape != scores_shape(loss, y.size):
-        outputs = "one output" if loss.n_outputs == 1 else f"{loss.n_outputs} outputs"
-        wanted = ", ".join(str(k) for k in scores_shape(loss, y.size))
+        k = loss.n_outputs
+        outputs = "one output" if k == 1 else f"{k} outputs"
+        wanted = ", ".join(map(str, scores_shape(loss, y.size)))
+        way_out = f": set num_class={k} on LightGBM, num_target={k} on XGBoost" if k > 1 else ""
         raise ValueError(
             f"{type(loss).__name__} has {outputs}: for {y.size:,} labels the raw scores must have shape ({wanted}), "
-            f"got {y.shape} and {raw.shape}"
+            f"got {y.shape} and {raw.shape}{way_out}"
         )
 
 

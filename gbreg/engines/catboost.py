@@ -14,8 +14,9 @@ from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {
     "squared_error": "RMSE",
-    "absolute_error": "MAE",
-    "quantile": "Quantile:alpha={level}",
+    # Within delta of a label CatBoost takes it for met, and its default of 1e-6 has a unit.
+    "absolute_error": "Quantile:alpha=0.5;delta={tolerance}",
+    "quantile": "Quantile:alpha={level};delta={tolerance}",
     "expectile": "Expectile:alpha={level}",
     "poisson": "Poisson",
     "cross_entropy": "CrossEntropy",
@@ -108,6 +109,9 @@ class CatBoost(Engine):
             kind = for_rows(RowObjective, catboost.MultiTargetCustomObjective) if task.n_outputs > 1 else NativeObjective
             objective = kind(kernel, raised)
         params = self._parameters(task, objective)
+        if objective is not None and task.rows.weight is not None:
+            # CatBoost multiplies it by the mean weight, which is not in our Hessians: their mean is 1 whatever the weights.
+            params["l2_leaf_reg"] = params["l2_leaf_reg"] / float(task.rows.weight.mean())
         multiple = task.native is None and task.n_outputs > 1
         watch = (for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
         if monitor.sets:
