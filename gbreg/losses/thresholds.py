@@ -18,7 +18,7 @@ BLOCK = 2**13
 # An update closes at most this part of a gap between thresholds, and is halved this often before it is given up.
 _CLOSED = 0.9
 _HALVINGS = 5
-# Log-odds beyond are as good as certain.
+# Log-odds beyond are as good as certain, and softplus is a straight line.
 _CERTAIN = 600.0
 
 
@@ -34,13 +34,14 @@ class Scored:
     unit: Floats | None
     weight: Floats
 
-    def _odds(self, thresholds: Floats) -> tuple[Floats, Floats]:
-        """Of falling below the lower and the upper threshold of the label's bucket, against."""
+    def _odds(self, thresholds: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of falling below the lower and the upper threshold of the label's bucket; and what they leave out of the loss."""
         ends = np.concatenate([[-np.inf], thresholds, [np.inf]])
         low, high = ends[self.bucket] - self.location, ends[self.bucket + 1] - self.location
         if self.unit is not None:
             low, high = low * self.unit, high * self.unit
-        return np.exp(np.clip(low, -_CERTAIN, _CERTAIN)), np.exp(np.clip(high, -_CERTAIN, _CERTAIN))
+        beyond = np.maximum(np.maximum(low, -high) - _CERTAIN, 0.0)
+        return np.exp(np.clip(low, -_CERTAIN, _CERTAIN)), np.exp(np.clip(high, -_CERTAIN, _CERTAIN)), beyond
 
     def _gaps(self, thresholds: Floats) -> tuple[Floats, NDArray[np.intp], Floats | float, Floats]:
         """Distances between the two thresholds of a bucket, and each one's bucket, unit and weight."""
@@ -49,10 +50,11 @@ class Scored:
             return gaps, np.arange(gaps.size), 1.0, _by_bucket(self.bucket, self.weight, gaps.size)
         return gaps[self.bucket] * self.unit, self.bucket, self.unit, self.weight
 
-    def _total(self, odds: tuple[Floats, Floats], gap: Floats, mass: Floats) -> float:
-        low, high = odds
+    def _total(self, odds: tuple[Floats, Floats, Floats], gap: Floats, mass: Floats) -> float:
+        low, high, beyond = odds
         # expit(high) - expit(low) = expit(high) expit(-low) (1 - exp(low - high))
-        return float(np.log((1.0 + low) * (1.0 + 1.0 / high)) @ self.weight - np.log(-np.expm1(-gap)) @ mass)
+        each = np.log((1.0 + low) * (1.0 + 1.0 / high)) + beyond
+        return float(each @ self.weight - np.log(-np.expm1(-gap)) @ mass)
 
     def total(self, thresholds: Floats) -> float:
         """The weighted sum of ``-ln`` of the probability of the label's bucket, convex in the thresholds."""
