@@ -15,8 +15,8 @@ from gbreg.losses.base import Floats, NativeForm
 _NATIVE = {
     "squared_error": "RMSE",
     # Within delta of a label CatBoost takes it for met, and its default of 1e-6 has a unit.
-    "absolute_error": "Quantile:alpha=0.5;delta={tolerance}",
-    "quantile": "Quantile:alpha={level};delta={tolerance}",
+    "absolute_error": "Quantile:alpha=0.5;delta=0",
+    "quantile": "Quantile:alpha={level};delta=0",
     "expectile": "Expectile:alpha={level}",
     "poisson": "Poisson",
     "cross_entropy": "CrossEntropy",

@@ -71,6 +71,8 @@ class NativeForm:
         For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
     parameters : dict
         For example ``{"delta": 1.0}``.
+    curvature : float or None
+        The objective's own Hessian, where it is one number for all rows; None where it follows the loss's.
     labels : function of y
         Gives the labels that the engine trains on, shape (n_samples,) or (n_samples, n_outputs), and what the rows'
         weights are multiplied by, or None.
@@ -78,6 +80,7 @@ class NativeForm:
 
     name: str
     parameters: dict[str, float] = field(default_factory=dict)
+    curvature: float | None = None
     labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
 
 

@@ -575,3 +575,15 @@ def test_models_as_bytes(engine: str) -> None:
     assert np.array_equal(adapter.predict_raw(twin, features), model.predict_raw(X))
     assert adapter.rounds(twin) == 12
     assert np.array_equal(adapter.feature_importances(twin), model.feature_importances_)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "huber"])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e6])
+def test_native_forms_with_a_curvature_of_one_learn_in_any_unit(loss, engine, unit):
+    """Divided by the kernel's curvature, XGBoost refused every split; CatBoost takes labels within 1e-6 for met."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    y = 1 / (1 + np.exp(-X[:, 0]))
+    model = GBRegressor(loss, engine=engine, n_jobs=1).fit(X, unit * y)
+    assert np.abs(model.predict(X) / unit - y).mean() < 0.01
