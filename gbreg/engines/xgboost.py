@@ -19,11 +19,14 @@ _NATIVE = {
     "gamma": "reg:gamma",
     "tweedie": "reg:tweedie",
     "cross_entropy": "binary:logitraw",
+    "cross_entropies": "binary:logitraw",  # of several labels a row
+    "softmax": "multi:softprob",
 }
-# Native objectives that hand predictions to a metric and take one as base_score. Not so binary:logitraw: probabilities
-# in float32 are 1 beyond a raw score of 17.
-_LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log"}
-_PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power"}
+# Native objectives that take a prediction as base_score, and those that hand predictions to a metric (logarithms of
+# probabilities are scores of a softmax). Not so binary:logitraw: in float32 probabilities are 1 beyond a raw score of 17.
+_STARTS = {"poisson": "log", "gamma": "log", "tweedie": "log"}
+_LINKS = {**_STARTS, "softmax": "log"}
+_PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power", "n_classes": "num_class"}
 
 
 class NativeObjective:
@@ -119,7 +122,7 @@ class XGBoost(Engine):
         }
         params = self.merge(mapped, p.engine_params)
         if task.native is not None:
-            link = get_link(_LINKS.get(task.native.name, "identity"))
+            link = get_link(_STARTS.get(task.native.name, "identity"))
             start = kernels.map_scalar(link.inverse, task.loss.intercept_, link.parameters)
             return {
                 **params,

@@ -15,19 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbreg.kernels import StepBounds
 from gbreg.links import NON_NEGATIVE, POSITIVE, Interval, Link, Log, LogLog2, expit, log_step_limit, softplus
-from gbreg.losses.base import Choice, Floats, NativeForm, PointwiseLoss, check_inside, check_sample_weight
+from gbreg.losses.base import Choice, Floats, Loss, NativeForm, PointwiseLoss, check_inside, check_sample_weight
 
 # Engines keep the soft label w / (1 + w) in float32: at 1e4 the w it implies is 0.03% off, at 1e6 1.3%.
 LARGEST_NATIVE_WEIGHT = 1e4
 
 
-def _steps_are_short(loss: PointwiseLoss) -> bool:
+def steps_are_short(loss: Loss) -> bool:
     """Whether the engines' own Newton steps from the intercept stay within the limit of the kernel's, of 10.
 
     For rows at the other end they are 1 + odds, or 1 + 1 / odds. Beyond the limit trees overshoot until scores run off:
     with 0.3% of positives and a learning rate of 0.1, LightGBM's own objective ended at a loss of 11, the kernel at 0.005.
     """
-    return abs(float(loss.intercept_[0])) <= log(log_step_limit(0.3) - 1.0)
+    return bool(np.abs(loss.intercept_).max() <= log(log_step_limit(0.3) - 1.0))
 
 
 def _entropy(target: float, raw: float) -> float:
@@ -89,7 +89,7 @@ class Bernoulli(PointwiseLoss):
 
     def native_form(self) -> NativeForm | None:
         """Cross-entropy, unless labels are so rare or so frequent that the engines' own steps overshoot."""
-        return NativeForm("cross_entropy") if _steps_are_short(self) else None
+        return NativeForm("cross_entropy") if steps_are_short(self) else None
 
 
 class WCE(PointwiseLoss):
@@ -226,7 +226,7 @@ class WCE(PointwiseLoss):
         None where w is too large for float32, or its mean so far from 1 that the engines' own steps overshoot.
         """
         exact = self.largest_ <= LARGEST_NATIVE_WEIGHT
-        return NativeForm("cross_entropy", labels=self._soft_labels) if exact and _steps_are_short(self) else None
+        return NativeForm("cross_entropy", labels=self._soft_labels) if exact and steps_are_short(self) else None
 
     def _soft_labels(self, y: Floats) -> tuple[Floats, Floats]:
         w = self.weights(y)

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from gbreg import kernels
 from gbreg.discretize import bucket_of
-from gbreg.losses.base import Choice, Floats, Integers
+from gbreg.losses.base import Choice, Floats, Integers, NativeForm
 from gbreg.losses.bucketing import BucketLoss, row_bucket
+from gbreg.losses.odds import steps_are_short
 from gbreg.losses.thresholds import BLOCK, LEAST_GAP, Scored, improved
 
 # How far, in log-odds, one row may ask its leaf to move an output of its own.
@@ -225,6 +226,14 @@ class OrdinalBuckets(BucketLoss):
     def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
         # The thresholds are the best constant's.
         return np.zeros(self.n_outputs) if self.shared or not self.edges_.size else -self.thresholds_
+
+    def native_form(self) -> NativeForm | None:
+        """A cross-entropy an output, for independent thresholds that neither few labels reach nor few miss."""
+        return None if self.shared or not steps_are_short(self) else NativeForm("cross_entropies", labels=self._reached)
+
+    def _reached(self, y: Floats) -> tuple[Floats, None]:
+        """Whether each label reaches each edge, shape (n_samples, K - 1)."""
+        return (y[:, None] >= self.edges_).astype(np.float64), None
 
     def refine(self, y: Any, raw_prediction: Any, sample_weight: Any, n_rounds: int) -> bool:
         """One guarded Newton step of the thresholds: it lowers the training loss and keeps their order, or is not made."""

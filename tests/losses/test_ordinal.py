@@ -28,7 +28,7 @@ def spend(n, seed):
 
 
 def boosted(loss, engine, **parameters):
-    return GBRegressor(loss, engine=engine, max_leaves=8, n_jobs=1, **{"n_estimators": 20, **parameters})
+    return GBRegressor(loss, engine=engine, n_jobs=1, **{"max_leaves": 8, "n_estimators": 20, **parameters})
 
 
 # -- thresholds -------------------------------------------------------------------------------------------------------
@@ -198,6 +198,36 @@ def test_independent_outputs_are_binary_cross_entropies():
     reached, p = y[:, None] >= loss.edges_, expit(raw)
     assert_allclose(loss.value(y, raw), -np.log(np.where(reached, p, 1 - p)).sum(axis=1), rtol=1e-13)
     assert_allclose(loss.gradient_hessian(y, raw)[0], p - reached, rtol=1e-12, atol=1e-15)
+
+
+# -- native forms -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_xgboost_trains_independent_thresholds_natively(weighted):
+    """One binary label an edge. In cells whose shares stay within 0.1 to 0.9 the kernel's curvature is XGBoost's own."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 4, size=(2000, 2)).astype(float)
+    y = 0.5 * X[:, 0] + rng.normal(0, 2.5, 2000)
+    weight = rng.uniform(0.5, 2.0, 2000) if weighted else None
+    loss = OrdinalBuckets(n_buckets=4, thresholds="independent")
+    parameters = {"n_estimators": 20, "max_leaves": 16, "min_child_samples": 1, "engine_params": {"min_child_weight": 0.0}}
+    native, kernel = (
+        boosted(loss, "xgboost", native=native, **parameters).fit(X, y, weight, eval_set=(X, y)) for native in (True, False)
+    )
+    assert native.native_
+    assert np.abs(kernel.predict_raw(X)).max() < logit(0.9)
+    assert_allclose(native.predict_raw(X), kernel.predict_raw(X), rtol=1e-4, atol=1e-5)
+    recorded = [model.evals_result_["validation_0"]["ordinal_buckets"] for model in (native, kernel)]
+    assert_allclose(*recorded, rtol=1e-6)
+    assert recorded[0][-1] < recorded[0][0]
+
+
+def test_where_there_is_a_native_form():
+    y = np.random.default_rng(0).normal(size=1000)
+    for n_buckets, thresholds, native in ((10, "independent", True), (30, "independent", False), (10, "shared", False)):
+        loss = OrdinalBuckets(n_buckets=n_buckets, thresholds=thresholds).fit(y)
+        assert (loss.native_form() is not None) == native, (n_buckets, thresholds)
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------
