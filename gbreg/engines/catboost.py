@@ -20,6 +20,7 @@ _NATIVE = {
     "expectile": "Expectile:alpha={level}",
     "poisson": "Poisson",
     "cross_entropy": "CrossEntropy",
+    "softmax": "MultiClass",
     "tweedie": "Tweedie:variance_power={power}",
 }
 
@@ -97,7 +98,8 @@ class CatBoost(Engine):
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
         if form.name not in _NATIVE:
             return None
-        return {"loss_function": _NATIVE[form.name].format(**form.parameters)}
+        classes = {"classes_count": form.parameters["n_classes"]} if form.name == "softmax" else {}
+        return {"loss_function": _NATIVE[form.name].format(**form.parameters), **classes}
 
     def train(self, task: Task) -> Any:
         catboost = self.package()
@@ -106,12 +108,10 @@ class CatBoost(Engine):
         if task.native is None:
             kernel = task.objective(shares_threads=False)
             raised = kernel.typical_gain(task.rows, np.float64) ** -0.5
+            kernel.scale_by(_mean_weight(task.rows))
             kind = for_rows(RowObjective, catboost.MultiTargetCustomObjective) if task.n_outputs > 1 else NativeObjective
             objective = kind(kernel, raised)
         params = self._parameters(task, objective)
-        if objective is not None and task.rows.weight is not None:
-            # CatBoost multiplies it by the mean weight, which is not in our Hessians: their mean is 1 whatever the weights.
-            params["l2_leaf_reg"] = params["l2_leaf_reg"] / float(task.rows.weight.mean())
         multiple = task.native is None and task.n_outputs > 1
         watch = (for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
         if monitor.sets:
@@ -176,6 +176,9 @@ class CatBoost(Engine):
 
     def _pool(self, task: Task, rows: Rows) -> Any:
         rows = task.as_trained(rows)
+        weight = rows.weight
+        if weight is not None and task.native is None:
+            weight = weight / _mean_weight(rows)
         label, start = rows.y, None
         if task.native is not None:
             start = np.tile(task.loss.intercept_, (rows.X.n_rows, 1))
@@ -184,7 +187,7 @@ class CatBoost(Engine):
         return self.package().Pool(
             **self._columns(rows.X),
             label=as_single(label, "labels"),
-            weight=as_single(rows.weight, "weights"),
+            weight=as_single(weight, "weights"),
             baseline=start,
         )
 
@@ -218,6 +221,11 @@ class CatBoost(Engine):
 
     def from_bytes(self, data: bytes) -> Any:
         return self.package().CatBoost().load_model(blob=data)
+
+
+def _mean_weight(rows: Rows) -> float:
+    """CatBoost multiplies `l2_leaf_reg` by it, whereas our Hessians have mean 1 whatever the weights."""
+    return 1.0 if rows.weight is None else float(rows.weight.mean())
 
 
 class _Watch:

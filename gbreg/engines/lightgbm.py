@@ -18,10 +18,11 @@ _NATIVE = {
     "gamma": "gamma",
     "tweedie": "tweedie",
     "cross_entropy": "cross_entropy",
+    "softmax": "multiclass",
 }
-# Native objectives that hand predictions to a metric, not raw scores.
-_LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log", "cross_entropy": "logit"}
-_PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power"}
+# Native objectives that hand predictions to a metric, not raw scores. (Logarithms of probabilities are scores of a softmax.)
+_LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log", "cross_entropy": "logit", "softmax": "log"}
+_PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power", "n_classes": "num_class"}
 
 
 class NativeObjective:

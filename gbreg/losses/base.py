@@ -79,7 +79,7 @@ class NativeForm:
     """
 
     name: str
-    parameters: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, float | int] = field(default_factory=dict)
     curvature: float | None = None
     labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.discretize import KINDS, basis, local_widths, row_sigma, soft_label
+from gbreg.discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label
 from gbreg.links import NON_NEGATIVE
-from gbreg.losses.base import Choice, Floats, Integers
+from gbreg.losses.base import Choice, Floats, Integers, NativeForm
 from gbreg.losses.bucketing import BucketLoss, row_bucket
 
 # How far, in log-odds between any two buckets, one row may ask its leaf to move.
@@ -299,6 +299,15 @@ class SoftmaxBuckets(BucketLoss):
             points, centres, upper = np.log1p(points), np.log1p(centres), np.log1p(upper)
         rows = [np.log(self.prior_), points, self.representatives_, upper, local_widths(centres)]
         return np.vstack([*rows, self.basis_.reshape(-1, self.prior_.size)])  # JSON forgets the shape of no statistics
+
+    def native_form(self) -> NativeForm | None:
+        """The engines' multiclass objective, for hard labels at full rank."""
+        if self.rank is not None or self.soft is not None:
+            return None
+        return NativeForm("softmax", {"n_classes": self.prior_.size}, labels=self._classes)
+
+    def _classes(self, y: Floats) -> tuple[Floats, None]:
+        return bucket_of(y, self.edges_).astype(np.float64), None
 
     def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
         # The prior is the best constant, and with statistics of mean 0 under it scores of 0 give it.
