@@ -637,3 +637,10 @@ def test_the_kernel_gives_lightgbms_multiclass_model() -> None:
     kernel = small(LightGBMSoftmax(n_buckets=6, rank=None), native=False).fit(X, y)
     np.testing.assert_array_equal(leaves(kernel, X), leaves(native, X))
     np.testing.assert_allclose(kernel.predict_raw(X), native.predict_raw(X), rtol=1e-5, atol=1e-6)
+
+
+def test_catboost_warns_of_its_calls_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = spend(200)
+    monkeypatch.setattr("gbreg.engines.catboost._SECONDS_A_ROW", 0.5)
+    with pytest.warns(UserWarning, match=r"LogNormal has 2 outputs, .* about 3 minutes for these 200 rows and 2 rounds"):
+        small("log_normal", "catboost", n_estimators=2).fit(X, y)
