@@ -149,7 +149,8 @@ def _excluded(model: Any, y: Floats) -> str | None:
             loss.check_parameters()
             loss.check_labels(y)
         elif not isinstance(model, D2QRegressor):
-            check_inside(y, NON_NEGATIVE, type(model).__name__, "use a loss on all reals, such as squared_error")
+            domain = getattr(model, "y_domain", NON_NEGATIVE)
+            check_inside(y, domain, type(model).__name__, "use a loss on all reals, such as squared_error")
     except ValueError as error:
         return str(error)
     return None

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
+from gbreg.links import REALS
 from gbreg.losses import OrdinalBuckets
 
 
@@ -44,6 +45,8 @@ class OrdinalRegressor(DistributionalPreset):
     >>> model.predict(X, functional="median").shape, model.predict_distribution(X).interval(0.2).shape
     ((2000,), (2000, 2))
     """
+
+    y_domain = REALS
 
     def __init__(
         self,

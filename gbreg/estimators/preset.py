@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from gbreg.estimators.columns import check_features
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import Functional
 from gbreg.estimators.regressor import GBRegressor, as_labels
-from gbreg.links import NON_NEGATIVE
+from gbreg.links import NON_NEGATIVE, Interval
 from gbreg.losses.base import Floats, Loss, check_inside
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Preset(BoostedRegressor, ABC):
     A model is a `GBRegressor`, or a `HurdleRegressor` of two of them: then `booster_`, `loss_`, `native_` and
     `best_iteration_` are pairs, of the binary part and of that on the positives (None for a part that had nothing to learn).
     """
+
+    y_domain: ClassVar[Interval] = NON_NEGATIVE
 
     model_: GBRegressor | HurdleRegressor
 
@@ -80,7 +82,7 @@ class Preset(BoostedRegressor, ABC):
         self._validate_params()
         X = check_features(self, X, reset=True)
         model = self._model()
-        check_inside(as_labels(self, y), NON_NEGATIVE, type(self).__name__, "predict refunds with a loss on all reals")
+        check_inside(as_labels(self, y), self.y_domain, type(self).__name__, "predict refunds with a loss on all reals")
         model.fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
         self.model_ = model
         return self
@@ -142,7 +144,7 @@ class Preset(BoostedRegressor, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
-        tags.target_tags.positive_only = True
+        tags.target_tags.positive_only = self.y_domain.low >= 0
         return tags
 
 
