@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from gbreg import GBRegressor, kernels
+from gbreg.losses import AM, Gamma, Huberpp, SquaredError
 from tests.cases import CASES, EXTREME_CASES, inside
 
 ENGINES = ("lightgbm", "xgboost", "catboost")
@@ -127,6 +128,18 @@ def test_units_do_not_matter(loss, engine, factor):
     large = clone(model).fit(X, factor * y, weight).predict(X)
     assert np.ptp(small) > 0
     np.testing.assert_allclose(large, factor * small, rtol=1e-4, atol=1e-4 * factor * np.abs(small).mean())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", [SquaredError(), Huberpp(link="log"), AM(), Gamma()], ids=repr)
+@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@given(ln_unit=st.floats(-17, 17), ln_times=st.floats(-14, 14))
+def test_no_engine_knows_the_unit_of_labels_or_weights(loss, engine, ln_unit, ln_times):
+    X, y, weight = spend(2)
+    model = GBRegressor(loss, engine=engine, native=False, n_estimators=5, max_leaves=6, reg_lambda=1.0, n_jobs=1)
+    one = clone(model).fit(X, y, weight).predict(X)
+    other = clone(model).fit(X, np.exp(ln_unit) * y, np.exp(ln_times) * weight).predict(X)
+    np.testing.assert_allclose(other / np.exp(ln_unit), one, rtol=1e-4, atol=1e-4 * np.abs(one).mean())
 
 
 @pytest.mark.parametrize("native", [False, "auto"])

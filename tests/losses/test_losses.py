@@ -23,10 +23,12 @@ from gbreg.losses import (
     WCE,
     AbsoluteError,
     Bernoulli,
+    Choice,
     Expectile,
     Gamma,
     Huber,
     Huberpp,
+    Loss,
     Poisson,
     Quantile,
     SquaredError,
@@ -659,6 +661,38 @@ def test_smearing_keeps_at_most_a_thousand_residuals():
     loss.fit_decoder(y, np.zeros(5000), np.ones(5000))
     assert loss.residuals_.size == 1000
     assert_allclose(loss.predict([0.0]), y.mean(), rtol=0.01)
+
+
+def ends_of(space):
+    """The least and greatest of a search range, or its options."""
+    return space.options if isinstance(space, Choice) else (space.low, space.high)
+
+
+SEARCHED = [(cls, name) for cls in built_in(Loss).values() for name in cls.search_space]
+
+
+@pytest.mark.parametrize(("cls", "name"), SEARCHED, ids=[f"{cls.name}-{name}" for cls, name in SEARCHED])
+def test_search_ranges_are_allowed_and_hold_the_default(cls, name):
+    space = cls.search_space[name]
+    y = inside(cls(), [0.5, 1.0, 2.0, 4.0, 9.0, 20.0])
+    for end in ends_of(space):
+        link = {"link": "log"} if "link" in cls._get_param_names() else {}  # gradient_on="raw" takes no other
+        loss = cls(**link, **{name: end}).fit(y)
+        assert np.isfinite(loss.intercept_).all()
+    default = getattr(cls(), name)
+    if isinstance(space, Choice):
+        assert default in space.options
+    elif default is not None:
+        assert space.low <= default <= space.high
+
+
+def test_every_tunable_parameter_has_a_search_range():
+    """C cancels without regularisation, s_high only matters against s_low; the rest of the numbers are searched."""
+    searched = {cls.name: set(cls.search_space) for cls in BUILT_IN.values()}
+    assert searched["huber"] == searched["huberpp"] == {"delta"}
+    assert {"s_low", "lb", "ub"} <= searched["am"]
+    assert searched["quantile"] == searched["expectile"] == {"level"}
+    assert searched["tweedie"] == {"power"}
 
 
 def test_expected_hessian():
