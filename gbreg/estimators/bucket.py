@@ -22,7 +22,7 @@ class BucketRegressor(DistributionalPreset):
 
     Parameters
     ----------
-    n_buckets, edges, representative, rank, basis, soft, sigma, space, at, unbiased, tail_shape
+    n_buckets, edges, representative, rank, basis, soft, sigma, space, unbiased, at, tail_shape
         As in `gbreg.losses.SoftmaxBuckets`.
     zeros : {"hurdle", "bucket"}, default "hurdle"
         Whether labels of 0 are left to a binary model of their own, with the buckets on the positive ones, or are one of
@@ -61,12 +61,12 @@ class BucketRegressor(DistributionalPreset):
         representative: str = "mean",
         rank: int | None = 2,
         basis: str | tuple[str, ...] = "functionals",
-        zeros: str = "hurdle",
         soft: str | None = None,
         sigma: float | tuple[float, float] | None = None,
         space: str = "raw",
-        at: str = "representative",
         unbiased: bool = False,
+        zeros: str = "hurdle",
+        at: str = "representative",
         tail_shape: float | None = None,
         *,
         engine: str = "lightgbm",
@@ -115,12 +115,12 @@ class BucketRegressor(DistributionalPreset):
         self.representative = representative
         self.rank = rank
         self.basis = basis
-        self.zeros = zeros
         self.soft = soft
         self.sigma = sigma
         self.space = space
-        self.at = at
         self.unbiased = unbiased
+        self.zeros = zeros
+        self.at = at
         self.tail_shape = tail_shape
 
     def _model(self) -> GBRegressor | HurdleRegressor:
