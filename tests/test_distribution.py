@@ -390,3 +390,8 @@ TABLE = {"edges": [1.0], "low": [0.0, 1.0], "high": [0.5, 3.0], "representatives
 def test_errors_name_the_argument_and_the_way_out(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_row_certain_to_be_zero_has_mean_zero_whatever_lies_above():
+    d = ZeroInflated([0.0, 1.0, 0.5], LogNormalDistribution([1000.0, 0.0, 1000.0], 1.0))
+    np.testing.assert_allclose(d.mean(), [0.0, math.exp(0.5), math.inf])

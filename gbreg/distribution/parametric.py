@@ -146,7 +146,8 @@ class ZeroInflated(Distribution):
         return ZeroInflated(self.probability_positive[rows], self.positive[rows])
 
     def mean(self) -> Floats:
-        return self.probability_positive * self.positive.mean()
+        # Not 0 times infinity, for a row certain to be 0 whose positive part is beyond the range of doubles.
+        return self.probability_positive * np.where(self.probability_positive > 0, self.positive.mean(), 0.0)
 
     def mode(self) -> Floats:
         return np.where(self.probability_positive > 0.5, self.positive.mode(), 0.0)
