@@ -150,8 +150,8 @@ class SoftmaxBuckets(BucketLoss):
     rank : int >= 1 or None, default 2
         Number of raw scores, at most K - 1; None for one a bucket.
     basis : {"functionals", "polynomial"} or tuple of str, default "functionals"
-        Statistics of low rank, see `gbreg.discretize.basis`; the first `rank` are used. "functionals" is ln y, its
-        square, then powers of position; where labels hold zeros, ln(1 + y), y, the zeros, then powers of position.
+        Statistics of low rank, see `gbreg.discretize.basis`; the first `rank` are used. "functionals" is ln y, the
+        square root of y, then powers of position; where labels hold zeros, ln(1 + y), y, the zeros, then powers of position.
     soft : {"normal", "laplace", "hl_gauss", "two_hot"} or None, default None
         Soft labels, see `gbreg.discretize.soft_labels`; None for the hard bucket.
     sigma : float, (a, power) or None, default None
@@ -274,7 +274,7 @@ class SoftmaxBuckets(BucketLoss):
         if n_buckets == 1:
             return np.zeros((1, 1))
         zeros = bool((y[sample_weight > 0] <= 0).any())
-        named = {"functionals": ("log", "mean", "zero") if zeros else ("log", "log2"), "polynomial": ()}
+        named = {"functionals": ("log", "mean", "zero") if zeros else ("log", "root"), "polynomial": ()}
         names = named[self.basis] if isinstance(self.basis, str) else tuple(self.basis)
         rank = min(int(self.rank or 1), n_buckets - 1)
         if isinstance(self.basis, str):
