@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpmath import mp, mpf
 from scipy import stats
 from scipy.integrate import quad
 
@@ -37,7 +38,7 @@ def bucketed(tail=None, seed=0, zeros=0.3, unit=1.0, n=6, how="mean"):
 
 
 def lognormals():
-    return LogNormalDistribution([0.0, 3.0, -2.0, 20.0, 27.0, 1.0], [1e-6, 1.0, 3.0, 0.1, 0.5, 2.0])
+    return LogNormalDistribution([0.0, 3.0, -2.0, 20.0, 27.0, 1.0], [1e-6, 1.0, 2.5, 0.1, 0.5, 2.0])
 
 
 FAMILY = {
@@ -67,7 +68,8 @@ def test_quantiles_invert_the_cdf(make):
         upto = d.cdf(q[:, j])
         assert (upto >= level - 1e-9).all()
         # No value below does: reached exactly where the cdf is continuous, in a jump elsewhere.
-        assert (d.cdf(q[:, j] - 1e-7 * np.abs(q[:, j]) - 1e-300) <= level + 1e-6)[q[:, j] > 0].all() or level == 0
+        value = np.minimum(q[:, j], 1e300)
+        assert (d.cdf(value - 1e-7 * np.abs(value) - 1e-300) <= level + 1e-6)[value > 0].all() or level == 0
         np.testing.assert_array_equal(d.quantile(level), q[:, j])
     np.testing.assert_array_equal(d.median(), q[:, 100])
     np.testing.assert_array_equal(d.interval(0.5), d.quantile([0.25, 0.75]))
@@ -104,6 +106,8 @@ def test_cdf_and_survival(make):
 def test_moments_are_those_of_the_quantiles(make):
     d = make()
     for i in range(len(d)):
+        if 0 < d.sf(0.0)[i] < 1e-6:
+            continue  # less mass than the levels are apart
         values = d[i]._inverse(LEVELS[None])[0]
         assert d[i].mean() == pytest.approx(values.mean(), rel=2e-2 if d.sf(1e4 * at_mean(d))[i] > 0 else 2e-3, abs=1e-300)
         assert d[i].log_mean(7.0) == pytest.approx(np.log1p(values / 7.0).mean(), rel=1e-4, abs=1e-12)
@@ -177,7 +181,7 @@ def test_log_score_is_minus_log_of_the_slope(make):
     for y in d.quantile(levels).T:
         step = 1e-5 * np.abs(y) + 1e-300
         slope = (d.cdf(y + step) - d.cdf(y - step)) / (2 * step)
-        jump = d.cdf(y) - d.cdf(y - 1e-9 * np.abs(y) - 1e-300)
+        jump = d.cdf(y) - d.cdf(y - 1e-13 * np.abs(y) - 1e-300)
         score = d.log_score(y)
         atom = jump > 1e-6
         np.testing.assert_allclose(score[atom], -np.log(jump[atom]), rtol=1e-6, atol=1e-9)
@@ -315,8 +319,19 @@ def test_tail_against_scipy(shape):
     certain = Bucketed([100.0], [0.0, 100.0], [90.0, 500.0], [40.0, 150.0], [[0.0, 1.0]], shape)
     assert certain.log_mean(3.0)[0] == pytest.approx(inside, rel=1e-6)
     for scale in (1e-12, 1e12):
-        lifted = certain.log_mean(scale)[0]
-        assert lifted == pytest.approx(reference.expect(lambda x, s=scale: np.log1p(x / s)), rel=1e-6)
+        assert certain.log_mean(scale)[0] == pytest.approx(mean_of_logarithm(shape, scale), rel=1e-6)
+
+
+def mean_of_logarithm(shape, scale):
+    """E[ln(1 + Y / scale)] of the tail above as the integral of its survival function over scale + y."""
+    unit = 50 * (1 - mpf(shape))
+    ends = [0, *(mpf(10) ** k for k in range(-1, 26)), mp.inf]
+
+    def integrand(x):
+        sf = (1 + shape * x / unit) ** (-1 / mpf(shape)) if shape else mp.exp(-x / unit)
+        return sf / (scale + 100 + x)
+
+    return float(mp.log1p(100 / mpf(scale)) + mp.quad(integrand, ends))
 
 
 def test_no_excess_no_tail():

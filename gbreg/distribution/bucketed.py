@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import exp, expm1, inf
+from math import exp, expm1, inf, log
 from typing import Any
 
 import numpy as np
@@ -112,14 +112,14 @@ class _Inside:
             return value  # type: ignore[no-any-return]
         return np.where(self.is_tail[k], self.start[k] + self.tail.value(-safe_log(1.0 - share)), value)  # type: ignore[no-any-return]
 
-    def density(self, k: Any, t: Floats) -> Floats:
-        """Density at t, 1 for an atom, 0 outside."""
+    def log_density(self, k: Any, t: Floats) -> Floats:
+        """ln of the density at t, 0 for an atom, -inf outside."""
         safe = np.where(self.atom, 1.0, self.left)[k], np.where(self.atom, 1.0, self.right)[k]
-        out = np.where(t < self.at[k], self.low[k] / safe[0], self.high[k] / safe[1]) + self.jump[k]
+        out = safe_log(np.where(t < self.at[k], self.low[k] / safe[0], self.high[k] / safe[1]) + self.jump[k])
         if self.tail is not None:
-            tail = np.exp(-(1.0 + self.tail.shape) * self.hazard(k, t)) / self.tail.scale
+            tail = -(1.0 + self.tail.shape) * self.hazard(k, t) - log(self.tail.scale)
             out = np.where(self.is_tail[k], tail, out)
-        return np.where((t >= self.start[k]) & (t <= self.limit[k]) | self.atom[k], out, 0.0)
+        return np.where((t >= self.start[k]) & (t <= self.limit[k]) | self.atom[k], out, -inf)
 
     def integrals(self, k: Any, t: Floats) -> tuple[Floats, ...]:
         """Integrals of cdf and cdf**2 from the bucket's start to t, then of sf and sf**2 from t to its end."""
@@ -201,7 +201,8 @@ class Bucketed(Distribution):
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, {n_buckets - 1} edges need ({n_buckets},)")
         start, end = np.append(self.low[0], self.edges), np.append(self.edges, self.high[-1])
         ordered = (start <= self.low) & (self.low <= self.representatives)
-        ordered &= (self.representatives <= self.high) & (self.high <= end) & (np.append(np.diff(end) > 0, True))
+        ordered &= (self.representatives <= self.high) & (self.high <= end)
+        ordered[1:-1] &= np.diff(self.edges) > 0  # the last bucket may be a single value at its edge
         if not ordered.all():
             k = np.flatnonzero(~ordered)[0]
             raise ValueError(
@@ -286,14 +287,21 @@ class Bucketed(Distribution):
         return self._above[row, k] + self._mass[row, k] * self._inside.sf(k, t)
 
     def _inverse(self, levels: Floats) -> Floats:
-        row, bounds, out = np.arange(len(self)), self._bounds, np.empty(levels.shape)
-        for j in range(levels.shape[1]):
-            q = levels[:, j]
-            # The first bucket that reaches q, with some mass in it (which matters at q = 0).
-            k = ((bounds[:, 1:] < q[:, None]) | (bounds[:, 1:] == 0)).sum(axis=1)
-            below, upto = bounds[row, k], bounds[row, k + 1]
-            out[:, j] = self._inside.inverse(k, np.clip((q - below) / (upto - below), 0.0, 1.0))
-        return out
+        k, row = self._reaching(levels), np.arange(len(self))[:, None]
+        below, upto = self._bounds[row, k], self._bounds[row, k + 1]
+        return self._inside.inverse(k, np.clip((levels - below) / (upto - below), 0.0, 1.0))
+
+    def _reaching(self, levels: Floats) -> NDArray[np.intp]:
+        """The first bucket, with some mass in it (which matters at 0), at whose end the cdf reaches each level."""
+        upto, k = self._bounds[:, 1:], np.empty(levels.shape, dtype=np.intp)
+        if levels.shape[1] > len(self):  # a loop over what is fewer
+            for i in range(len(self)):
+                k[i] = np.searchsorted(upto[i], levels[i])
+        else:
+            for j in range(levels.shape[1]):
+                k[:, j] = (upto < levels[:, j, None]).sum(axis=1)
+        least: NDArray[np.intp] = np.maximum(k, (upto == 0).sum(axis=1)[:, None])
+        return least
 
     def crps(self, y: ArrayLike) -> Floats:
         y, row, k = self._located(y, "y", finite=True)
@@ -320,4 +328,4 @@ class Bucketed(Distribution):
 
     def log_score(self, y: ArrayLike) -> Floats:
         y, row, k = self._located(y, "y", finite=True)
-        return -safe_log(self._mass[row, k]) - safe_log(self._inside.density(k, y))
+        return -safe_log(self._mass[row, k]) - self._inside.log_density(k, y)
