@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gbreg import calibration as calibration
     from gbreg import losses as losses
     from gbreg import metrics as metrics
     from gbreg.callables import metric as metric
     from gbreg.callables import objective as objective
     from gbreg.estimators import BucketRegressor as BucketRegressor
+    from gbreg.estimators import CalibratedRegressor as CalibratedRegressor
     from gbreg.estimators import D2QRegressor as D2QRegressor
     from gbreg.estimators import GBRegressor as GBRegressor
     from gbreg.estimators import HurdleRegressor as HurdleRegressor
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "BucketRegressor": "gbreg.estimators",
+    "CalibratedRegressor": "gbreg.estimators",
     "D2QRegressor": "gbreg.estimators",
     "GBRegressor": "gbreg.estimators",
     "HurdleRegressor": "gbreg.estimators",
@@ -36,7 +39,7 @@ _PUBLIC = {
     "metric": "gbreg.callables",
     "objective": "gbreg.callables",
 }
-_MODULES = ("datasets", "losses", "metrics", "testing")
+_MODULES = ("calibration", "datasets", "losses", "metrics", "testing")
 
 __all__ = [*_PUBLIC, *_MODULES]
 

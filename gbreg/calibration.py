@@ -32,8 +32,8 @@ class Calibrator(BaseEstimator, ABC):  # type: ignore[misc]
     ----------
     scale_, shift_ : float
         A calibrated prediction is ``scale_ * curve(prediction) + shift_``. The shift is 0 and the scale the ratio of the
-        sums, except where a ratio makes no sense: predictions that sum to 0, to the other sign, or nearly cancel each
-        other are shifted to the labels' mean.
+        sums, except where a ratio makes no sense: where labels or predictions are of both signs and much of them cancels,
+        or the two sums have unlike signs, predictions are shifted to the labels' mean.
     """
 
     _parameter_constraints: dict[str, Any] = {}
@@ -133,9 +133,14 @@ def _level(values: Floats, y: Floats, w: Floats) -> tuple[float, float]:
         return 0.0, 0.0
     have, want = float(np.sum(w * values)), float(np.sum(w * y))
     ratio = want / have if have != 0 else np.inf
-    if 0 < ratio <= 1 or (1 < ratio < np.inf and abs(have) >= 0.5 * float(np.sum(w * np.abs(values)))):
+    if 0 < ratio < np.inf and _of_one_sign(y, w) and (ratio <= 1 or _of_one_sign(values, w)):
         return ratio, 0.0
     return 1.0, (want - have) / float(w.sum())
+
+
+def _of_one_sign(x: Floats, w: Floats) -> bool:
+    """Whether less than a third of the amount cancels the rest."""
+    return bool(abs(np.sum(w * x)) > 0.5 * np.sum(w * np.abs(x)))
 
 
 class RatioCalibrator(_OneCurve):

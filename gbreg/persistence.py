@@ -20,13 +20,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg import estimators
+from gbreg.calibration import CALIBRATORS, SegmentedCalibrator
 from gbreg.engines import ENGINES
 from gbreg.estimators.columns import Columns
 from gbreg.losses import Loss, loss_from_json
 
 FORMAT = 1
 DESCRIPTION = "gbreg.json"
-ESTIMATORS: dict[str, type] = {name: getattr(estimators, name) for name in estimators.__all__}
+_CALIBRATORS: tuple[type, ...] = (*CALIBRATORS.values(), SegmentedCalibrator)
+ESTIMATORS: dict[str, type] = {name: getattr(estimators, name) for name in estimators.__all__} | {
+    cls.__name__: cls for cls in _CALIBRATORS
+}
 # Prediction does without them: what cannot be written of these is replaced by the default.
 _DISPENSABLE = ("eval_metric", "random_state")
 
@@ -113,9 +117,9 @@ class _Writer:
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, list):
-            return [self.value(v, where) for v in value]
+            return self._items(value, where)
         if isinstance(value, tuple):
-            return {"$tuple": [self.value(v, where) for v in value]}
+            return {"$tuple": self._items(value, where)}
         if isinstance(value, dict) and all(isinstance(k, str) and not k.startswith("$") for k in value):
             return {k: self.value(v, f"{where}.{k}") for k, v in value.items()}
         if isinstance(value, np.ndarray):
@@ -135,6 +139,9 @@ class _Writer:
             f"save: {where}={value!r} could only be pickled, and a gbreg file holds no pickle: use a gbreg estimator in its "
             "place and plain values as parameters, or pickle the whole model yourself"
         )
+
+    def _items(self, values: Any, where: str) -> list[Any]:
+        return [self.value(v, f"{where}.{i}") for i, v in enumerate(values)]
 
     def _array(self, array: Any, where: str) -> str:
         buffer = io.BytesIO()

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 import gbreg
 from gbreg import (
     BucketRegressor,
+    CalibratedRegressor,
     D2QRegressor,
     GBRegressor,
     HurdleRegressor,
@@ -42,6 +43,7 @@ MODELS = {
     "wce": lambda engine: WCERegressor("log2", engine=engine, **SMALL),
     "wce, copied": lambda engine: WCERegressor("log2", implementation="duplicate", engine=engine, **SMALL),
     "d2q": lambda engine: D2QRegressor(GBRegressor(engine=engine, **SMALL), "amount of visits", 4),
+    "calibrated": lambda engine: CalibratedRegressor(GBRegressor(engine=engine, **SMALL), "spline", 2, segment="city"),
     "hurdle": lambda engine: HurdleRegressor(
         GBRegressor("bernoulli", engine=engine, **SMALL), GBRegressor("gamma", engine=engine, **SMALL)
     ),

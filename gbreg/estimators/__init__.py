@@ -1,6 +1,7 @@
 """scikit-learn estimators."""
 
 from gbreg.estimators.bucket import BucketRegressor
+from gbreg.estimators.calibrated import CalibratedRegressor
 from gbreg.estimators.d2q import D2QRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.ordinal import OrdinalRegressor
@@ -10,6 +11,7 @@ from gbreg.estimators.ziln import ZILNRegressor
 
 __all__ = [
     "BucketRegressor",
+    "CalibratedRegressor",
     "D2QRegressor",
     "GBRegressor",
     "HurdleRegressor",

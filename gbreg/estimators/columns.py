@@ -152,6 +152,19 @@ def numeric_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
         raise TypeError(f"{wrong.format(values.dtype)} ({error})") from error
 
 
+def segment_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
+    """Place and values of one column: float64, NaN where missing, or text, None where missing, if it holds no numbers."""
+    frame = _as_frame(X)
+    j = _place(which, None if frame is None else frame.columns, X.shape[1], argument)
+    if frame is not None:
+        column = next(islice(frame.iter_columns(), j, None))
+        if not _is_numeric(column):
+            return j, np.array(column.cast(nw.String).to_list(), dtype=object)
+    elif X.dtype == object:
+        return j, X[:, j]
+    return numeric_column(X, j, argument)
+
+
 def _place(which: str | int, names: list[Any] | None, n_columns: int, argument: str) -> int:
     if not isinstance(which, str):
         if not 0 <= which < n_columns:
