@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m tests.benchmarks [--only NAME] [--size ROWS] [--quick] [--out FILE]``."""
+"""Run the benchmarks: ``python -m tests.benchmarks [--only NAME] [--size ROWS] [--quick] [--lss PYTHON] [--out FILE]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import joblib
 
-from tests.benchmarks import fits, kernels, memory, startup
+from tests.benchmarks import families, fits, kernels, leaves, memory, startup
 from tests.benchmarks.measure import Plan, Table
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
@@ -22,6 +22,9 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
     "share": kernels.of_round,
     "fit": fits.against_native,
     "memory": memory.peaks,
+    "bucket memory": memory.of_buckets,
+    "families": families.families,
+    "leaves": leaves.vector_leaves,
 }
 PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
 
@@ -29,12 +32,13 @@ PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Ratios, measured in one run.")
     parser.add_argument("--only", choices=BENCHMARKS, help="run this one")
-    parser.add_argument("--size", type=int, help="rows; default: 100,000 and 1,000,000 in turn")
+    parser.add_argument("--size", type=int, help="rows; default: 100,000 and 1,000,000 in turn, 200,000 for families")
     parser.add_argument("--quick", action="store_true", help="few rows, rounds and repeats: does it run at all?")
+    parser.add_argument("--lss", metavar="PYTHON", help="of an environment with lightgbmlss==0.6.1, to compare with")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the tables there too, as Markdown")
     arguments = parser.parse_args()
     sizes = (20_000,) if arguments.quick else (100_000, 1_000_000)
-    plan = Plan((arguments.size,) if arguments.size else sizes, arguments.quick)
+    plan = Plan((arguments.size,) if arguments.size else sizes, arguments.quick, arguments.lss)
 
     head = _head()
     print(head)

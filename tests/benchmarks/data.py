@@ -17,6 +17,7 @@ class Spend:
     y: NDArray[Any]
     positive: NDArray[Any]
     mean: NDArray[Any]
+    weight: NDArray[Any] | None = None
 
 
 def spend(n: int, seed: int = 0) -> Spend:
@@ -27,3 +28,10 @@ def spend(n: int, seed: int = 0) -> Spend:
     amount = np.maximum(np.round(np.exp(level + 1.2 * rng.standard_normal(n)), 2), 0.01)
     buys = rng.random(n) < chance
     return Spend(X, np.where(buys, amount, 0.0), amount, chance * np.exp(level + 0.72))
+
+
+def rare(n: int, seed: int = 0) -> Spend:
+    """The same with nine tenths zeros."""
+    data = spend(n, seed)
+    stays = np.random.default_rng([seed, 1]).random(n) < 0.3
+    return Spend(data.X, np.where(stays, data.y, 0.0), data.positive, 0.3 * data.mean)

@@ -41,7 +41,7 @@ class Pair:
     def fit(self, variant: str, data: Spend, rounds: int) -> Any:
         """The engine's booster. The process of a "plain" fit never imports gbreg."""
         if variant == "plain":
-            return _PLAIN[self.engine](self.objective, data, rounds)
+            return PLAIN[self.engine](self.objective, data, rounds)
         from gbreg import GBRegressor
         from gbreg.losses import get_loss
 
@@ -58,7 +58,7 @@ PAIRS = (
 )
 
 
-def _plain_lightgbm(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
+def plain_lightgbm(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
     import lightgbm as lgb
 
     params = {
@@ -71,10 +71,10 @@ def _plain_lightgbm(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
         "seed": 0,
         "verbosity": -1,
     } | objective
-    return lgb.train(params, lgb.Dataset(data.X, label=data.y, params=params), num_boost_round=rounds)
+    return lgb.train(params, lgb.Dataset(data.X, label=data.y, weight=data.weight, params=params), num_boost_round=rounds)
 
 
-def _plain_xgboost(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
+def plain_xgboost(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
     import xgboost as xgb
 
     params = {
@@ -90,10 +90,12 @@ def _plain_xgboost(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
         "seed": 0,
         "verbosity": 0,
     } | objective
-    return xgb.train(params, xgb.QuantileDMatrix(data.X, label=data.y, max_bin=255), num_boost_round=rounds)
+    return xgb.train(
+        params, xgb.QuantileDMatrix(data.X, label=data.y, weight=data.weight, max_bin=255), num_boost_round=rounds
+    )
 
 
-def _plain_catboost(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
+def plain_catboost(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
     import catboost
 
     params = {
@@ -113,13 +115,13 @@ def _plain_catboost(objective: dict[str, Any], data: Spend, rounds: int) -> Any:
         "logging_level": "Silent",
         "metric_period": rounds,
     } | objective
-    return catboost.CatBoost(params).fit(catboost.Pool(data.X, label=data.y))
+    return catboost.CatBoost(params).fit(catboost.Pool(data.X, label=data.y, weight=data.weight))
 
 
-_PLAIN = {"lightgbm": _plain_lightgbm, "xgboost": _plain_xgboost, "catboost": _plain_catboost}
+PLAIN = {"lightgbm": plain_lightgbm, "xgboost": plain_xgboost, "catboost": plain_catboost}
 
 
-def _leaves(engine: str, booster: Any) -> int:
+def grown_leaves(engine: str, booster: Any) -> int:
     """How many leaves were grown: whether two fits did the same amount of work."""
     if engine == "lightgbm":
         lines = booster.model_to_string().splitlines()
@@ -168,7 +170,7 @@ def against_native(plan: Plan) -> list[Table]:
             fits = [partial(fit, variant) for variant in VARIANTS]
             kernel, native, plain = interleave(fits, plan.repeats(5 if n <= 100_000 else 3))
             ratio = Spread.of_ratios(kernel, plain)
-            leaves = _leaves(pair.engine, boosters["kernel"]) / _leaves(pair.engine, boosters["plain"])
+            leaves = grown_leaves(pair.engine, boosters["kernel"]) / grown_leaves(pair.engine, boosters["plain"])
             table.rows.append(
                 (
                     pair.loss,

@@ -15,16 +15,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Plan:
-    """Which numbers of rows, and whether it is only a smoke run."""
+    """Which numbers of rows, whether it is only a smoke run, and the Python that has LightGBMLSS, if one was given."""
 
     sizes: tuple[int, ...]
     quick: bool = False
+    lss: str | None = None
 
     def repeats(self, full: int) -> int:
         return 2 if self.quick else full
 
     def rounds(self, n: int) -> int:
         return 5 if self.quick else (100 if n <= 100_000 else 50)
+
+    def rows(self, full: int) -> int:
+        """For a benchmark of one size."""
+        return self.sizes[0] if len(self.sizes) == 1 else full
 
 
 def interleave(functions: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
