@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from math import exp, inf, log, log1p
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import root
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
@@ -120,6 +122,13 @@ def _full_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def
     return _cross_entropy(raw, target, work[2 * n :])
 
 
+def _half_way(p, q):  # type: ignore[no-untyped-def]
+    """Half the log-odds from p to q, at most _FAR: two buckets share the way, of which one gains what the other loses."""
+    odds = p * (1.0 - q) / (q * (1.0 - p)) if 0.0 < q < 1.0 and 0.0 < p < 1.0 else 0.0
+    way = 0.5 * abs(log(odds)) if odds > 0.0 else _FAR
+    return min(way, _FAR) if way > 1e-6 else _FAR  # nearer, 2 p (1 - p) is the secant
+
+
 def _full_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
     n = table.shape[1]
     p, target = work[:n], work[n : 2 * n]
@@ -129,7 +138,7 @@ def _full_derivatives(y, raw, parameters, table, gradient, hess, work):  # type:
     _target(y, parameters, table, 0, target)
     for k in range(n):
         gradient[k] = p[k] - target[k]
-        hess[k] = max(2.0 * p[k] * (1.0 - p[k]), abs(gradient[k]) / _FAR)
+        hess[k] = max(2.0 * p[k] * (1.0 - p[k]), abs(gradient[k]) / _half_way(p[k], target[k]))
 
 
 class SoftmaxBuckets(BucketLoss):
@@ -177,7 +186,7 @@ class SoftmaxBuckets(BucketLoss):
     -----
     Domain: y >= 0. Functional: the whole distribution; `predict` reads its mean. Scale-equivariant on positive labels.
     Value: relative entropy, 0 at the target. Curvature: of full rank ``2 p (1 - p)``, of low rank the absolute row sums
-    of the statistics' covariance; both at least what moves one row's log-odds by 10.
+    of the statistics' covariance; both at least what moves one row's log-odds by 10, or half the way to a soft label's.
     """
 
     y_domain = NON_NEGATIVE
@@ -310,8 +319,25 @@ class SoftmaxBuckets(BucketLoss):
         return bucket_of(y, self.edges_).astype(np.float64), None
 
     def best_raw(self, y: Floats, sample_weight: Floats) -> Floats:
-        # The prior is the best constant, and with statistics of mean 0 under it scores of 0 give it.
-        return np.log(self.prior_) if self.rank is None else np.zeros(len(self.basis_))
+        # Of hard labels the prior is the best constant, and with statistics of mean 0 under it scores of 0 give it.
+        start = np.log(self.prior_) if self.rank is None else np.zeros(len(self.basis_))
+        if self.soft is None or self.prior_.size == 1:
+            return start
+        gradient, _ = self.gradient_hessian(y, np.tile(start, (y.size, 1)), sample_weight)
+        missed = gradient.sum(axis=0) / sample_weight.sum()
+        if self.rank is None:
+            # A bucket that soft labels leave empty begins where one row can still fill it.
+            return np.asarray(np.log(np.maximum(self.prior_ - missed, 1e-6 * self.prior_)))
+
+        def excess(raw: Floats) -> Any:
+            """Of the statistics' means over those of the soft labels."""
+            return self.basis_ @ self.probabilities(raw[None])[0] + missed
+
+        def covariance(raw: Floats) -> Any:
+            p = self.probabilities(raw[None])[0]
+            return (self.basis_ * p) @ self.basis_.T - np.outer(self.basis_ @ p, self.basis_ @ p)
+
+        return np.asarray(root(excess, start, jac=covariance, tol=1e-12).x)
 
     def probabilities(self, raw_prediction: ArrayLike) -> Floats:
         raw = np.asarray(raw_prediction, dtype=np.float64)

@@ -252,8 +252,6 @@ weighted_labels = st.lists(
 @steady
 @given(rows=weighted_labels, seed=st.integers(0, 100))
 def test_the_intercept_is_the_best_constant(loss, rows, seed):
-    if loss.name == "softmax_buckets" and loss.soft is not None:
-        return  # the prior of the hard labels: where soft ones are all but as good
     y, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     if hasattr(loss, "sigma_bounds"):  # nothing finite is the best sigma beyond them
         low, high = loss.sigma_bounds
