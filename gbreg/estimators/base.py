@@ -6,8 +6,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils._param_validation import Interval, StrOptions
+
+from gbreg.calibration import CALIBRATORS, Calibrator, SegmentedCalibrator, get_calibrator
 
 
 class Savable:
@@ -39,6 +41,7 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         "eval_metric": [str, callable],
         "hessian": [StrOptions({"safe", "exact", "expected"})],
         "native": [StrOptions({"auto"}), "boolean"],
+        "calibration": [StrOptions(set(CALIBRATORS)), Calibrator, None],
         "engine_params": [dict, None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -63,6 +66,7 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
+        calibration: str | Calibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -83,10 +87,16 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         self.eval_metric = eval_metric
         self.hessian = hessian
         self.native = native
+        self.calibration = calibration
         self.engine_params = engine_params
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    def _new_calibrator(self) -> Calibrator | None:
+        if isinstance(self.calibration, SegmentedCalibrator):
+            raise ValueError(f"calibration={self.calibration!r}: use CalibratedRegressor, whose segment= names the column")
+        return None if self.calibration is None else clone(get_calibrator(self.calibration))
 
 
 BOOSTING_PARAMETERS = tuple(BoostedRegressor._get_param_names())

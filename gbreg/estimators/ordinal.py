@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from gbreg.calibration import Calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
@@ -71,6 +72,7 @@ class OrdinalRegressor(DistributionalPreset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
+        calibration: str | Calibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -92,6 +94,7 @@ class OrdinalRegressor(DistributionalPreset):
             eval_metric=eval_metric,
             hessian=hessian,
             native=native,
+            calibration=calibration,
             engine_params=engine_params,
             random_state=random_state,
             n_jobs=n_jobs,

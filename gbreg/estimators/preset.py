@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg.calibration import Calibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.columns import check_features
 from gbreg.estimators.hurdle import HurdleRegressor
+from gbreg.estimators.parts import rows_where
 from gbreg.estimators.readout import Functional
-from gbreg.estimators.regressor import GBRegressor, as_labels
+from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, hold_out
 from gbreg.links import NON_NEGATIVE, Interval
-from gbreg.losses.base import Floats, Loss, check_inside
+from gbreg.losses.base import Floats, Loss, check_inside, check_sample_weight
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
@@ -27,18 +30,22 @@ class Preset(BoostedRegressor, ABC):
 
     A model is a `GBRegressor`, or a `HurdleRegressor` of two of them: then `booster_`, `loss_`, `native_` and
     `best_iteration_` are pairs, of the binary part and of that on the positives (None for a part that had nothing to learn).
+    `calibrator_` is None, or what `predict` applies to the predictions of the whole model.
     """
 
     y_domain: ClassVar[Interval] = NON_NEGATIVE
 
     model_: GBRegressor | HurdleRegressor
+    calibrator_: Calibrator | None
 
     @abstractmethod
     def _model(self) -> GBRegressor | HurdleRegressor:
         """The unfitted model; `ValueError` for parameters that are not allowed."""
 
     def _boosted(self, loss: str | Loss, **replaced: Any) -> GBRegressor:
-        return GBRegressor(loss, **{name: getattr(self, name) for name in BOOSTING_PARAMETERS} | replaced)
+        given = {name: getattr(self, name) for name in BOOSTING_PARAMETERS}
+        # What is calibrated is the whole model.
+        return GBRegressor(loss, **given | {"calibration": None} | replaced)
 
     def _hurdle(self, loss: Loss) -> HurdleRegressor:
         """A native binary model on all rows, and the loss on the positive ones; `eval_metric` is for the second."""
@@ -80,12 +87,40 @@ class Preset(BoostedRegressor, ABC):
             If training diverges.
         """
         self._validate_params()
+        calibrator = self._new_calibrator()
         X = check_features(self, X, reset=True)
+        if calibrator is None:
+            self._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
+            self.calibrator_ = None
+            return self
+        pairs = as_pairs(eval_set, eval_sample_weight)
+        if pairs:
+            (X_held, y_held), w_held = pairs[0]
+        else:
+            (X, y, sample_weight), (X_held, y_held, w_held) = self._hold_out(X, y, sample_weight)
+            if self.early_stopping_rounds is not None:
+                eval_set, eval_sample_weight = (X_held, y_held), w_held
+        self._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
+        self.calibrator_ = calibrator.fit(self._uncalibrated(X_held), as_labels(self, y_held), w_held)
+        return self
+
+    def _fit_model(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, eval_sample_weight: Any, callbacks: Sequence[Any] | None
+    ) -> None:
         model = self._model()
         check_inside(as_labels(self, y), self.y_domain, type(self).__name__, "predict refunds with a loss on all reals")
         model.fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
         self.model_ = model
-        return self
+
+    def _hold_out(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """The rows (X, y, weight) that train, and those kept for the calibrator."""
+        labels = as_labels(self, y)
+        check_consistent_length(X, labels)
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
+        rows = (X, labels, weight) if weight is None else rows_where(weight > 0, X, labels, weight)
+        held = np.zeros(rows[1].size, dtype=bool)
+        held[hold_out(held.size, self.validation_fraction, self.random_state)[1]] = True
+        return rows_where(~held, *rows), rows_where(held, *rows)
 
     def _fitted(self) -> GBRegressor | HurdleRegressor:
         check_is_fitted(self, "model_")
@@ -100,6 +135,10 @@ class Preset(BoostedRegressor, ABC):
 
     def predict(self, X: Any) -> Floats:
         """Predictions of shape (n_samples,), in the unit of the target."""
+        uncalibrated = self._uncalibrated(X)
+        return uncalibrated if self.calibrator_ is None else self.calibrator_.predict(uncalibrated)
+
+    def _uncalibrated(self, X: Any) -> Floats:
         return self._fitted().predict(X)
 
     def _of_parts(self, name: str) -> Any:
@@ -158,9 +197,10 @@ class DistributionalPreset(Preset):
         ----------
         X : table or array of shape (n_samples, n_features)
         functional : {"mean", "median", "mode", "log_mean"}, float or None
-            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean.
+            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean, calibrated if `calibration` is
+            set; nothing else is.
         """
-        return self._fitted().predict(X, functional)
+        return super().predict(X) if functional is None else self._fitted().predict(X, functional)
 
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label."""

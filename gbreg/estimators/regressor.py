@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
+from gbreg.calibration import Calibrator
 from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, scores_shape, thread_count
 from gbreg.engines.base import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
@@ -64,6 +65,10 @@ class GBRegressor(BoostedRegressor):
     native : "auto" or bool
         Whether to use an engine's built-in form of the loss: where there is one, never (False), or always (True, an
         error where there is none).
+    calibration : {"ratio", "isotonic", "spline"}, Calibrator or None
+        A monotone map that makes the sum of predictions that of the labels, learnt after training from the first evaluation
+        set or, without an `eval_set`, from `validation_fraction` of the rows, which then do not train. See
+        `gbreg.calibration`; `CalibratedRegressor` learns it from all rows, at the price of more trainings.
     engine_params : dict or None
         Anything else the engine takes, for example ``{"monotone_constraints": [1, 0, -1]}``; overrides the above.
     random_state : int, RandomState or None
@@ -79,6 +84,8 @@ class GBRegressor(BoostedRegressor):
         are equal, or all rows: then nothing is trained, and that label or the loss's best constant is predicted.
     loss_ : Loss
         The fitted loss.
+    calibrator_ : Calibrator or None
+        What `predict` applies to the decoded predictions.
     columns_ : Columns
         Names and categories of the training columns.
     native_ : bool
@@ -105,6 +112,7 @@ class GBRegressor(BoostedRegressor):
     _parameter_constraints = {**BoostedRegressor._parameter_constraints, "loss": [str, Loss]}
 
     loss_: TrainableLoss
+    calibrator_: Calibrator | None
 
     def __init__(
         self,
@@ -125,6 +133,7 @@ class GBRegressor(BoostedRegressor):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
+        calibration: str | Calibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -146,6 +155,7 @@ class GBRegressor(BoostedRegressor):
             eval_metric=eval_metric,
             hessian=hessian,
             native=native,
+            calibration=calibration,
             engine_params=engine_params,
             random_state=random_state,
             n_jobs=n_jobs,
@@ -192,13 +202,16 @@ class GBRegressor(BoostedRegressor):
         engine = get_engine(self.engine)
         engine.package()
         loss: TrainableLoss = clone(get_loss(self.loss))
+        calibrator = self._new_calibrator()
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
         self.columns_ = Columns.of(X)
         validate_data(self, X, skip_check_array=True, reset=True)
         rows = _counting(self._rows(X, y, sample_weight))
         sets = self._eval_sets(eval_set, eval_sample_weight, loss)
-        if self.early_stopping_rounds is not None and not sets:
-            rows, sets = self._hold_out(rows)
+        unseen = sets[:1]
+        if not sets and (self.early_stopping_rounds is not None or calibrator is not None):
+            rows, unseen = self._hold_out(rows)
+            sets = unseen if self.early_stopping_rounds is not None else []
         loss.fit(rows.y, rows.weight)
         self.loss_ = loss
         form = self._native_form(loss)
@@ -210,6 +223,10 @@ class GBRegressor(BoostedRegressor):
             with self._progress() as on_round:
                 monitor = Monitor(loss, sets, metrics, self.early_stopping_rounds, on_round)
                 self._train(rows, monitor, form, callbacks or ())
+        self.calibrator_ = None
+        if calibrator is not None:
+            held = unseen[0]
+            self.calibrator_ = calibrator.fit(self._decoded(held.X), held.y, held.weight)
         return self
 
     def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
@@ -314,11 +331,16 @@ class GBRegressor(BoostedRegressor):
         X : table or array of shape (n_samples, n_features)
         functional : {"mean", "median", "mode", "log_mean"}, float or None
             What to read from the predicted distribution, for losses that have one; a float in (0, 1) is a quantile.
-            None gives the loss's own functional.
+            None gives the loss's own functional, calibrated if `calibration` is set; nothing else is.
         """
         if functional is not None:
             return read(self.predict_distribution(X), functional)
-        raw = self.predict_raw(X)
+        decoded = self._decoded(self._features(X))
+        return decoded if self.calibrator_ is None else self.calibrator_.predict(decoded)
+
+    def _decoded(self, features: Features) -> Floats:
+        """What the loss predicts, before calibration."""
+        raw = self._raw(features)
         if self.loss_.constant_ is not None:
             return np.full(raw.shape[0], self.loss_.constant_)
         return self.loss_.predict(raw)
@@ -361,8 +383,8 @@ def hold_out(n: int, fraction: float, random_state: Any) -> tuple[Any, Any]:
     held = int(np.ceil(fraction * n))
     if held >= n:
         raise ValueError(
-            f"validation_fraction={fraction} leaves none of {n} rows for training: pass eval_set=, or set "
-            "early_stopping_rounds=None"
+            f"validation_fraction={fraction} with n_samples={n} leaves no row for training: pass eval_set=, or set "
+            "early_stopping_rounds=None and calibration=None"
         )
     order = check_random_state(random_state).permutation(n)
     return np.sort(order[held:]), np.sort(order[:held])

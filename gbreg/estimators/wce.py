@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg.calibration import Calibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.preset import Preset
@@ -90,6 +91,7 @@ class WCERegressor(Preset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
+        calibration: str | Calibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -111,6 +113,7 @@ class WCERegressor(Preset):
             eval_metric=eval_metric,
             hessian=hessian,
             native=native,
+            calibration=calibration,
             engine_params=engine_params,
             random_state=random_state,
             n_jobs=n_jobs,
@@ -129,29 +132,13 @@ class WCERegressor(Preset):
     def _model(self) -> GBRegressor:
         return self._boosted(self._loss() if self.implementation == "loss" else "bernoulli")
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        eval_set: Any = None,
-        eval_sample_weight: Any = None,
-        callbacks: Sequence[Any] | None = None,
-    ) -> Self:
-        """Fit `model_`; arguments as in `GBRegressor.fit`.
-
-        Raises
-        ------
-        ValueError
-            Before training, for parameters, labels or weights that are not allowed; "youtube" needs labels of 0.
-        """
+    def _fit_model(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, eval_sample_weight: Any, callbacks: Sequence[Any] | None
+    ) -> None:
         if self.implementation == "loss":
-            super().fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
+            super()._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
             self.decoder_ = self.model_.loss_
-            return self
-        self._validate_params()
-        X = check_features(self, X, reset=True)
+            return
         loss = self._loss()
         labels = as_labels(self, y)
         weight = check_sample_weight(sample_weight, labels.size)
@@ -181,7 +168,6 @@ class WCERegressor(Preset):
         if loss.decodes_with_residuals and loss.constant_ is None:
             loss.fit_decoder(labels, self.model_.predict_raw(X), weight)
         self.decoder_ = loss
-        return self
 
     def _as_classification(self, X: Any, y: Any, weight: Any, where: str = "") -> tuple[Any, Floats, Floats]:
         labels = as_labels(self, y)
@@ -194,8 +180,7 @@ class WCERegressor(Preset):
         check_is_fitted(self, "decoder_")
         return self.decoder_
 
-    def predict(self, X: Any) -> Floats:
-        """Predictions of shape (n_samples,), in the unit of the target."""
+    def _uncalibrated(self, X: Any) -> Floats:
         raw = self._fitted().predict_raw(X)
         if self.loss_.constant_ is not None:
             return np.full(raw.shape, self.loss_.constant_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gbreg.calibration import Calibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
@@ -71,6 +72,7 @@ class ZILNRegressor(DistributionalPreset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
+        calibration: str | Calibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -92,6 +94,7 @@ class ZILNRegressor(DistributionalPreset):
             eval_metric=eval_metric,
             hessian=hessian,
             native=native,
+            calibration=calibration,
             engine_params=engine_params,
             random_state=random_state,
             n_jobs=n_jobs,

@@ -553,7 +553,7 @@ def test_validation_fraction(engine: str) -> None:
     # What is held out decides nothing but the rounds: the mean is that of the other half.
     held = np.random.RandomState(3).permutation(400)[:200]
     assert model.loss_.intercept_[0] == pytest.approx(np.delete(y, held).mean(), rel=1e-12)
-    with pytest.raises(ValueError, match=r"validation_fraction=0.9 leaves none of 5 rows for training: pass eval_set="):
+    with pytest.raises(ValueError, match="n_samples=5 leaves no row for training: pass eval_set="):
         small(validation_fraction=0.9, early_stopping_rounds=1).fit(X[:5], y[:5])
 
 

@@ -1,0 +1,139 @@
+"""`calibration=` of GBRegressor and the presets: the calibrator of the rows held out, on the model of the others."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from gbreg import BucketRegressor, CalibratedRegressor, GBRegressor, WCERegressor, ZILNRegressor, load
+from gbreg.calibration import CALIBRATORS, IsotonicCalibrator, RatioCalibrator, SegmentedCalibrator, get_calibrator
+from gbreg.engines import ENGINES
+from gbreg.estimators.regressor import hold_out
+from gbreg.losses import TransformedSquaredError
+from gbreg.metrics import pcoc, xauc
+
+SMALL = {"n_estimators": 20, "max_leaves": 8, "n_jobs": 1, "random_state": 0, "validation_fraction": 0.3}
+LOW = TransformedSquaredError(smearing=False)
+MODELS = {
+    "regressor": lambda **more: GBRegressor(LOW, **SMALL | more),
+    "buckets, hurdle": lambda **more: BucketRegressor(n_buckets=8, **SMALL | more),
+    "buckets": lambda **more: BucketRegressor(n_buckets=8, zeros="bucket", **SMALL | more),
+    "ziln": lambda **more: ZILNRegressor(**SMALL | more),
+    "wce": lambda **more: WCERegressor("log2", smearing=False, **SMALL | more),
+    "wce, copied": lambda **more: WCERegressor("log2", smearing=False, implementation="duplicate", **SMALL | more),
+}
+
+
+def spend(n=2000, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    y = np.where(rng.random(n) < 0.3, 0.0, np.exp(1 + X[:, 0] + rng.normal(size=n)))
+    return X, y, rng.integers(0, 3, n).astype(float)
+
+
+@pytest.mark.parametrize("method", [*CALIBRATORS, IsotonicCalibrator(min_share=0.1)], ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_it_is_the_model_of_some_rows_and_a_calibrator_of_the_others(name, method):
+    X, y, weight = spend(600)
+    model = MODELS[name](calibration=method).fit(X, y, weight)
+    used = weight > 0
+    inside, outside = (np.flatnonzero(used)[rows] for rows in hold_out(int(used.sum()), 0.3, 0))
+    plain = MODELS[name]().fit(X[inside], y[inside], weight[inside])
+    calibrator = get_calibrator(method).fit(plain.predict(X[outside]), y[outside], weight[outside])
+    np.testing.assert_array_equal(model.predict(X), calibrator.predict(plain.predict(X)))
+    assert np.sum((weight * model.predict(X))[outside]) == pytest.approx(np.sum((weight * y)[outside]), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_early_stopping_and_calibration_share_their_rows(name):
+    X, y, _ = spend()
+    new, truth, w_new = spend(900, seed=1)
+    w_new += 0.5
+    for early in (None, 3):
+        given = {"eval_set": [(new, truth), (X, y)], "eval_sample_weight": [w_new, np.ones(y.size)]}
+        model = MODELS[name](calibration="ratio", early_stopping_rounds=early).fit(X, y, **given)
+        plain = MODELS[name](early_stopping_rounds=early).fit(X, y, **given)
+        assert model.best_iteration_ == plain.best_iteration_
+        factor = np.sum(w_new * truth) / np.sum(w_new * plain.predict(new))
+        assert model.calibrator_.scale_ == pytest.approx(factor, rel=1e-12)
+        np.testing.assert_allclose(model.predict(new), factor * plain.predict(new), rtol=1e-12)
+    # Without an eval_set: the rows held out serve both.
+    inside, outside = hold_out(y.size, 0.3, 0)
+    model = MODELS[name](calibration="ratio", early_stopping_rounds=3).fit(X, y)
+    by_hand = MODELS[name](calibration="ratio", early_stopping_rounds=3)
+    by_hand.fit(X[inside], y[inside], eval_set=(X[outside], y[outside]))
+    np.testing.assert_array_equal(model.predict(X), by_hand.predict(X))
+    without = MODELS[name](calibration="ratio").fit(X, y)
+    assert not any(without.evals_result_.values())  # held out, and not evaluated
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sums_come_right_and_order_stays(engine):
+    X, y, _ = spend(8000)
+    new, truth, _ = spend(20_000, seed=1)
+    plain = GBRegressor(LOW, engine=engine, **SMALL)
+    low = clone(plain).fit(X, y).predict(new)
+    calibrated = clone(plain).set_params(calibration="isotonic").fit(X, y)
+    assert pcoc(truth, low) < 0.75
+    assert 0.93 < pcoc(truth, calibrated.predict(new)) < 1.07
+    raw = calibrated.loss_.predict(calibrated.predict_raw(new))
+    assert xauc(truth, calibrated.predict(new)) == pytest.approx(xauc(truth, raw), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["buckets", "buckets, hurdle", "ziln"])
+def test_named_readouts_are_those_of_the_distribution(name):
+    X, y, _ = spend()
+    model = MODELS[name](calibration=RatioCalibrator()).fit(X, y)
+    mean = model.predict_distribution(X).mean()
+    np.testing.assert_allclose(model.predict(X), model.calibrator_.scale_ * mean, rtol=1e-9)
+    np.testing.assert_allclose(model.predict(X, "mean"), mean, rtol=1e-12)
+    np.testing.assert_array_equal(model.predict(X, 0.9), model.predict_quantile(X, 0.9))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pickle_clone_and_file(name, tmp_path):
+    X, y, _ = spend()
+    model = MODELS[name](calibration="spline").fit(X, y)
+    model.save(tmp_path / "m.gbreg")
+    for again in (load(tmp_path / "m.gbreg"), pickle.loads(pickle.dumps(model)), clone(model).fit(X, y)):
+        assert again.calibrator_ is not None
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    model.set_params(calibration=None).fit(X, y)
+    assert model.calibrator_ is None
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_mistakes(name):
+    X, y, _ = spend(60)
+    with pytest.raises(ValueError, match=r"'calibration' parameter of .* must be"):
+        MODELS[name](calibration="platt").fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"calibration=Segmented.*: use CalibratedRegressor, whose segment= names the column"
+    ):
+        MODELS[name](calibration=SegmentedCalibrator(RatioCalibrator())).fit(X, y)
+    with pytest.raises(ValueError, match=r"validation_fraction=0.9 with n_samples=3 leaves no row .* and calibration=None"):
+        MODELS[name](calibration="ratio", validation_fraction=0.9).fit(X[:3], y[:3])
+
+
+def test_a_model_calibrated_within_can_be_a_part():
+    X, y, _ = spend()
+    model = CalibratedRegressor(MODELS["regressor"](calibration="ratio"), "isotonic", cv=2).fit(X, y)
+    assert 0.9 < pcoc(y, model.predict(X)) < 1.1
+
+
+REASON = "rows are drawn into a part that trains and a part that calibrates, in which weights are not rows"
+CHECKED = {"n_estimators": 40, "learning_rate": 0.3, "n_jobs": 1, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [GBRegressor(calibration="isotonic", **CHECKED), ZILNRegressor(calibration="spline", **CHECKED)],
+    expected_failed_checks=lambda model: {
+        f"check_sample_weight_equivalence_on_{k}_data": REASON for k in ("dense", "sparse")
+    },
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
