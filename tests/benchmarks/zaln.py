@@ -1,6 +1,6 @@
 """LightGBMLSS's zero-adjusted log-normal on the benchmarks' data. Run by a Python that has it and no gbreg.
 
-``PYTHON -m tests.benchmarks.zaln ROWS ROUNDS`` prints seconds and what it predicts for other rows, as JSON.
+``PYTHON -m tests.benchmarks.zaln spend|rare ROWS ROUNDS`` prints seconds and what it says of other rows, as JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.data import Spend, rare
+from tests.benchmarks.data import Spend, rare, spend
+from tests.benchmarks.fits import grown_leaves
 
 HELD_OUT = 50_000
 
@@ -45,21 +46,23 @@ def negative_log_likelihood(y: Any, predicted: Any) -> Any:
         return np.where(y > 0, amount - np.log1p(-gate), -np.log(gate))
 
 
-def main(n: int, rounds: int) -> None:
+def main(kind: str, n: int, rounds: int) -> None:
     import pandas as pd
 
-    fit(rare(5_000), 2)
-    data = rare(n)
+    draw = {"spend": spend, "rare": rare}[kind]
+    fit(draw(5_000), 2)
+    data = draw(n)
     start = time.perf_counter()
     model = fit(data, rounds)
     seconds = time.perf_counter() - start
-    test = rare(HELD_OUT, seed=1)
+    test = draw(HELD_OUT, seed=1)
     predicted = model.predict(pd.DataFrame(test.X))
     values = negative_log_likelihood(test.y, predicted)
     with np.errstate(all="ignore"):
         mean = (1.0 - predicted["gate"]) * np.exp(predicted["loc"].astype(float) + 0.5 * predicted["scale"] ** 2)
     found = {
         "seconds": seconds,
+        "leaves": grown_leaves("lightgbm", model.booster) / (3 * rounds),
         "nll": float(values.mean()),
         "scale": float(predicted["scale"].max()),
         "finite": float((np.isfinite(values) & np.isfinite(mean)).mean()),
@@ -68,4 +71,4 @@ def main(n: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
