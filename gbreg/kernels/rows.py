@@ -66,6 +66,8 @@ def _gradient_loop(spec: RowSpec) -> Any:
         n_outputs = raw.shape[1]
         row, g, h = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
         work = np.empty(scratch)
+        # Blocks of a ufunc may have any stride: copied, inner loops over them are vectorised.
+        own, fixed = parameters.copy(), table.copy()
         ceiling = constants[0]
         bad = 0
         for i in range(start, stop):
@@ -73,7 +75,7 @@ def _gradient_loop(spec: RowSpec) -> Any:
                 row[r] = raw[i, r] + offset[r]
                 g[r] = 0.0
                 h[r] = 0.0
-            derivatives(y[i] * 1.0, row, parameters, table, g, h, work)
+            derivatives(y[i] * 1.0, row, own, fixed, g, h, work)
             wrong = False
             for r in range(n_outputs):
                 w = constants[1 + r] * weight[i]

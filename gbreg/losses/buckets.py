@@ -45,16 +45,21 @@ def _target(y, parameters, table, n_caps, out):  # type: ignore[no-untyped-def]
 
 def _probabilities(out):  # type: ignore[no-untyped-def]
     """Turns log-odds into probabilities in place; returns the log of their sum before it was divided out."""
-    top = out[0]
-    for k in range(out.shape[0]):
-        top = max(top, out[k])
-    for k in range(out.shape[0]):
+    n = out.shape[0]
+    a = b = c = d = out[0]  # four at a time: a chain of maxima is as slow as all exponentials
+    for k in range(0, n - 3, 4):
+        a, b, c, d = max(a, out[k]), max(b, out[k + 1]), max(c, out[k + 2]), max(d, out[k + 3])
+    for k in range(n - n % 4, n):
+        a = max(a, out[k])
+    top = max(max(a, b), max(c, d))
+    for k in range(n):
         out[k] = exp(out[k] - top)
     total = 0.0
-    for k in range(out.shape[0]):
+    for k in range(n):
         total += out[k]
-    for k in range(out.shape[0]):
-        out[k] /= total
+    share = 1.0 / total
+    for k in range(n):
+        out[k] *= share
     return top + log(total)
 
 
@@ -88,7 +93,7 @@ def _low_rank_value(y, raw, parameters, table, work):  # type: ignore[no-untyped
 
 def _low_rank_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
     n, n_outputs = table.shape[1], raw.shape[0]
-    p, target = work[:n], work[n : 2 * n]
+    p, target, spread = work[:n], work[n : 2 * n], work[2 * n :]
     _low_rank_logits(raw, table, p)
     _probabilities(p)
     own = _target(y, parameters, table, n_outputs, target)
@@ -104,11 +109,13 @@ def _low_rank_derivatives(y, raw, parameters, table, gradient, hess, work):  # t
             for k in range(n):
                 wanted += target[k] * statistic[k]
         gradient[r] = mean - wanted
+        for k in range(n):
+            spread[k] = p[k] * (statistic[k] - mean)
         for s in range(r + 1):
             other = table[_STATISTICS + s]
             covariance = 0.0
             for k in range(n):
-                covariance += p[k] * (statistic[k] - mean) * other[k]
+                covariance += spread[k] * other[k]
             hess[r] += abs(covariance)
             hess[s] += abs(covariance) if s != r else 0.0
     for r in range(n_outputs):
