@@ -188,7 +188,7 @@ def choice(board: Leaderboard) -> str:
     summed = min(rows, key=lambda row: badness("pcoc", row.pcoc) if row.pcoc == row.pcoc else math.inf)
     near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
     both = min(near, key=lambda row: (badness("pcoc", _sum_of(board, row)), -getattr(row, key)))
-    mend = "on recent rows that no model saw: a monotone map keeps the order and mends the sum."
+    mend = "on recent rows that no model saw (CalibratedRegressor): a monotone map keeps the order and mends the sum."
     total = sum_words(_sum_of(board, both))
     if both.readout == "log_mean":
         total = f"read as its mean, {total}"
