@@ -40,7 +40,9 @@ def against_copy(plan: Plan) -> list[Table]:
         "threads over the same one-threaded copy. Medians of interleaved repetitions (min to max).",
         ("loss", "link", "engine", "rows", "ns a row", "1 thread / copy", "all cores / copy", "goal", "met"),
     )
-    cases = CASES[::7] if plan.quick else CASES
+    # Amounts are no probabilities: Bernoulli is the kernel of WCE without its weights.
+    amounts = [case for case in CASES if case.y_domain.contains(1e6)]
+    cases = amounts[::7] if plan.quick else amounts
     for n in plan.sizes:
         data = spend(n)
         for case in cases:
