@@ -146,6 +146,16 @@ def test_the_summary_reads_one_model_twice():
     assert "Start with `ziln` read as its log mean: it ranks best, and read as its mean, its sum is 1% high" in summary
 
 
+def test_models_keep_defaults_of_their_own_unless_told(data):
+    train_X, train_y, test_X, test_y = data
+    given = {"n_estimators": 8, "learning_rate": 0.2, "n_jobs": 1, "random_state": 3}
+    for extra in ({}, {"reg_lambda": 5.0}):
+        board = compare(*data, losses=["bucket:n_buckets=8"], estimator=GBRegressor(**given, **extra))
+        alone = BucketRegressor(8, **given, **extra).fit(train_X, train_y).predict(test_X)
+        mean = next(row for row in board.rows if row.readout == "mean")
+        assert mean.mae == pytest.approx(mean_absolute_error(test_y, alone), rel=1e-9)
+
+
 def test_ranks_within_groups_of_a_column(data):
     train_X, train_y, test_X, test_y = data
     board = compare(*data, losses=["d2q:group=x"], estimator=FAST)

@@ -218,9 +218,13 @@ def fitted_parts(model: Any) -> Iterator[GBRegressor]:
 
 
 def with_boosting(model: Any, template: BoostedRegressor, engine: str) -> Any:
-    """A clone of the model whose every booster has the template's parameters, on that engine."""
-    model = clone(model)
-    shared = {name: getattr(template, name) for name in BOOSTING_PARAMETERS} | {"engine": engine}
+    """A clone of the model whose every booster has what the template sets of boosting, on that engine.
+
+    What the template leaves at `GBRegressor`'s default stays as the model has it: some models have defaults of their own.
+    """
+    model, usual = clone(model), GBRegressor()
+    given = {name: getattr(template, name) for name in BOOSTING_PARAMETERS}
+    shared = {name: value for name, value in given.items() if value != getattr(usual, name)} | {"engine": engine}
     for part in boosted_parts(model):
         part.set_params(**shared)
     return model

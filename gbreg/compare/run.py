@@ -65,7 +65,8 @@ def compare(
         is tried on that engine only. Default: those of `default_models`.
     engines : sequence of str, default ("lightgbm",)
     estimator : GBRegressor, optional
-        Every parameter of boosting (rounds, learning rate, seed, ...); those of all models are replaced by it.
+        The parameters of boosting (rounds, learning rate, seed, ...) to set on all models; what it leaves at its default
+        stays as the models have it.
     on_fit : callable, optional
         Called with (fits done, fits in all, what is being fitted) before every fit and after the last.
 
