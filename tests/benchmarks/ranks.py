@@ -1,6 +1,8 @@
 """Held-out log-loss of the bucket: low rank against native multiclass.
 
-``python -m tests.benchmarks.ranks FOLDER [--sets ...]``. FOLDER as in `tests.benchmarks.quality`; rows of "test" are not read.
+``python -m tests.benchmarks.ranks FOLDER [--sets ...]``
+
+FOLDER as in `tests.benchmarks.quality`; rows of "test" are not read.
 """
 
 from __future__ import annotations
