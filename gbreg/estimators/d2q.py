@@ -18,7 +18,7 @@ from gbreg.discretize import bucket_of, make_edges
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features, numeric_column
 from gbreg.estimators.parts import as_sets, fit_part
-from gbreg.estimators.regressor import as_labels
+from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.losses.base import Floats, check_sample_weight, weighted_quantile
 from gbreg.metrics import mid_ranks
 
@@ -93,6 +93,7 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
         *,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Learn the groups and their quantile functions, then fit the estimator to the ranks.
@@ -106,6 +107,8 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
         eval_set : (X, y) or list of them, optional
             Passed on with the ranks that the labels have in the training groups.
         eval_sample_weight : array or list of arrays, optional
+        groups : array-like of shape (n_samples,), optional
+            Passed on: what must not be torn apart where rows are held out.
         callbacks : list, optional
             Passed on.
 
@@ -116,8 +119,8 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
         Raises
         ------
         ValueError
-            For a column that is not there, infinite durations, and weights or evaluation sets that the estimator does
-            not take.
+            For a column that is not there, infinite durations, and weights, evaluation sets or groups that the estimator
+            does not take.
         TypeError
             For durations that are not numbers.
         """
@@ -141,7 +144,7 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
             for X_, y_, w in as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self))
         ]
         ranks = self._ranks(self._groups(duration), labels)
-        self.estimator_ = fit_part(self.estimator, X, ranks, weight, sets, callbacks)
+        self.estimator_ = fit_part(self.estimator, X, ranks, weight, sets, callbacks, check_groups(groups, labels.size))
         return self
 
     def _learn_groups(self, duration: Floats, weight: Floats) -> None:

@@ -16,7 +16,7 @@ from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features
 from gbreg.estimators.parts import as_sets, fit_part, n_rows, rows_where
 from gbreg.estimators.readout import Functional, read
-from gbreg.estimators.regressor import as_labels
+from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses.base import Floats, check_inside, check_sample_weight
 
@@ -70,6 +70,7 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
         *,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Fit the classifier to ``y > 0`` on all rows, the regressor to y on the rows where it is positive.
@@ -85,6 +86,8 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
             Each part gets its own form of it, and stops early by itself; sets without positive labels are no use to the
             regressor, which goes without them.
         eval_sample_weight : array or list of arrays, optional
+        groups : array-like of shape (n_samples,), optional
+            Given to both parts: what they must not tear apart where they hold rows out.
         callbacks : list, optional
             Given to both parts.
 
@@ -95,22 +98,25 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
         Raises
         ------
         ValueError
-            For negative labels, and for weights or evaluation sets that a part cannot take.
+            For negative labels, and for weights, evaluation sets or groups that a part cannot take.
         """
         X = check_features(self, X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
+        kept_together = check_groups(groups, labels.size)
         sets = as_sets(self, eval_set, eval_sample_weight, self._labels)
         positive = (labels > 0).astype(np.float64)
         probability = float(np.average(positive, weights=weight))
         classifier = regressor = None
         if 0.0 < probability < 1.0:
             whether = [(X_, (y_ > 0).astype(np.float64), w) for X_, y_, w in sets]
-            classifier = fit_part(self.classifier, X, positive, weight, whether, callbacks)
+            classifier = fit_part(self.classifier, X, positive, weight, whether, callbacks, kept_together)
         if probability > 0.0:
             how_much = [s for s in map(_positive, sets) if s[1].size]
-            regressor = fit_part(self.regressor, *_positive((X, labels, weight)), how_much, callbacks)
+            if kept_together is not None:
+                kept_together = kept_together[_is_positive(labels, weight)]
+            regressor = fit_part(self.regressor, *_positive((X, labels, weight)), how_much, callbacks, kept_together)
         self.probability_, self.classifier_, self.regressor_ = probability, classifier, regressor
         return self
 
@@ -171,4 +177,8 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
 def _positive(rows: tuple[Any, Floats, Floats | None]) -> tuple[Any, Floats, Floats | None]:
     """The rows (X, y, weight) that say how much."""
     X, y, weight = rows
-    return rows_where((y > 0) if weight is None else (y > 0) & (weight > 0), X, y, weight)
+    return rows_where(_is_positive(y, weight), X, y, weight)
+
+
+def _is_positive(y: Floats, weight: Floats | None) -> Any:
+    return (y > 0) if weight is None else (y > 0) & (weight > 0)

@@ -16,9 +16,15 @@ from gbreg.losses.base import Floats, check_sample_weight
 
 
 def fit_part(
-    estimator: Any, X: Any, y: Floats, weight: Floats | None, sets: list[Any], callbacks: Sequence[Any] | None = None
+    estimator: Any,
+    X: Any,
+    y: Floats,
+    weight: Floats | None,
+    sets: list[Any],
+    callbacks: Sequence[Any] | None = None,
+    groups: Any = None,
 ) -> Any:
-    """A fitted clone; `ValueError` for weights, evaluation sets (X, y, weight) or callbacks where it takes none."""
+    """A fitted clone; `ValueError` for weights, evaluation sets (X, y, weight), callbacks or groups where it takes none."""
     estimator = clone(estimator)
     arguments: dict[str, Any] = {}
     if weight is not None:
@@ -29,6 +35,8 @@ def fit_part(
             arguments["eval_sample_weight"] = [w for *_, w in sets]
     if callbacks is not None:
         arguments["callbacks"] = callbacks
+    if groups is not None:
+        arguments["groups"] = groups
     for name in arguments:
         if not has_fit_parameter(estimator, name):
             raise ValueError(f"{name}: {type(estimator).__name__} takes none; leave it out, or use another part")

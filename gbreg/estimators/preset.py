@@ -13,11 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from gbreg.calibration import Calibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.columns import check_features
+from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.parts import rows_where
 from gbreg.estimators.readout import Functional
-from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, hold_out
+from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, check_groups, hold_out
 from gbreg.links import NON_NEGATIVE, Interval
 from gbreg.losses.base import Floats, Loss, check_inside, check_sample_weight
 
@@ -60,6 +59,7 @@ class Preset(BoostedRegressor, ABC):
         *,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Fit `model_`.
@@ -72,6 +72,8 @@ class Preset(BoostedRegressor, ABC):
         sample_weight : array-like of shape (n_samples,), optional
         eval_set : (X, y) or list of them, optional
         eval_sample_weight : array or list of arrays, optional
+        groups : array-like of shape (n_samples,), optional
+            What must not be torn apart where rows are held out, such as customers.
         callbacks : list, optional
             The engine's own callbacks; a model of two boosters hands them to both.
 
@@ -89,19 +91,17 @@ class Preset(BoostedRegressor, ABC):
         self._validate_params()
         calibrator = self._new_calibrator()
         X = check_features(self, X, reset=True)
-        if calibrator is None:
-            self._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
-            self.calibrator_ = None
-            return self
         pairs = as_pairs(eval_set, eval_sample_weight)
-        if pairs:
-            (X_held, y_held), w_held = pairs[0]
-        else:
-            (X, y, sample_weight), (X_held, y_held, w_held) = self._hold_out(X, y, sample_weight)
+        if not pairs and (calibrator is not None or self.early_stopping_rounds is not None):
+            (X, y, sample_weight), (X_held, y_held, w_held) = self._hold_out(X, y, sample_weight, groups)
+            pairs = [((X_held, y_held), w_held)]
             if self.early_stopping_rounds is not None:
                 eval_set, eval_sample_weight = (X_held, y_held), w_held
         self._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
-        self.calibrator_ = calibrator.fit(self._uncalibrated(X_held), as_labels(self, y_held), w_held)
+        self.calibrator_ = None
+        if calibrator is not None:
+            (X_held, y_held), w_held = pairs[0]
+            self.calibrator_ = calibrator.fit(self._uncalibrated(X_held), as_labels(self, y_held), w_held)
         return self
 
     def _fit_model(
@@ -112,15 +112,18 @@ class Preset(BoostedRegressor, ABC):
         model.fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
         self.model_ = model
 
-    def _hold_out(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-        """The rows (X, y, weight) that train, and those kept for the calibrator."""
+    def _hold_out(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[Any, Any]:
+        """The rows (X, y, weight) that train, and those kept to stop by and for the calibrator."""
         labels = as_labels(self, y)
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
-        rows = (X, labels, weight) if weight is None else rows_where(weight > 0, X, labels, weight)
-        held = np.zeros(rows[1].size, dtype=bool)
-        held[hold_out(held.size, self.validation_fraction, self.random_state)[1]] = True
-        return rows_where(~held, *rows), rows_where(held, *rows)
+        used = np.arange(labels.size) if weight is None else np.flatnonzero(weight)
+        groups = check_groups(groups, labels.size)
+        parts = hold_out(used.size, self.validation_fraction, self.random_state, None if groups is None else groups[used])
+        train, held = (
+            (take_rows(X, used[part]), labels[used[part]], None if weight is None else weight[used[part]]) for part in parts
+        )
+        return train, held
 
     def _fitted(self) -> GBRegressor | HurdleRegressor:
         check_is_fitted(self, "model_")

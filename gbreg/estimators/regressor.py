@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
@@ -171,6 +172,7 @@ class GBRegressor(BoostedRegressor):
         *,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Fit the loss to the labels, then the trees to the loss.
@@ -184,6 +186,8 @@ class GBRegressor(BoostedRegressor):
         sample_weight : array-like of shape (n_samples,), optional
         eval_set : (X, y) or list of them, optional
         eval_sample_weight : array or list of arrays, optional
+        groups : array-like of shape (n_samples,), optional
+            What must not be torn apart where rows are held out, such as customers: rows of one group share their future.
         callbacks : list, optional
             The engine's own callbacks.
 
@@ -206,11 +210,13 @@ class GBRegressor(BoostedRegressor):
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
         self.columns_ = Columns.of(X)
         validate_data(self, X, skip_check_array=True, reset=True)
-        rows = _counting(self._rows(X, y, sample_weight))
+        rows = self._rows(X, y, sample_weight)
+        groups = check_groups(groups, rows.y.size)
+        rows, groups = _counting(rows, groups)
         sets = self._eval_sets(eval_set, eval_sample_weight, loss)
         unseen = sets[:1]
         if not sets and (self.early_stopping_rounds is not None or calibrator is not None):
-            rows, unseen = self._hold_out(rows)
+            rows, unseen = self._hold_out(rows, groups)
             sets = unseen if self.early_stopping_rounds is not None else []
         loss.fit(rows.y, rows.weight)
         self.loss_ = loss
@@ -260,8 +266,8 @@ class GBRegressor(BoostedRegressor):
             sets.append(rows)
         return sets
 
-    def _hold_out(self, rows: Rows) -> tuple[Rows, list[Rows]]:
-        inside, outside = hold_out(rows.y.size, self.validation_fraction, self.random_state)
+    def _hold_out(self, rows: Rows, groups: Any) -> tuple[Rows, list[Rows]]:
+        inside, outside = hold_out(rows.y.size, self.validation_fraction, self.random_state, groups)
         return _take(rows, inside), [_take(rows, outside)]
 
     def _native_form(self, loss: TrainableLoss) -> NativeForm | None:
@@ -378,8 +384,29 @@ class GBRegressor(BoostedRegressor):
         return tags
 
 
-def hold_out(n: int, fraction: float, random_state: Any) -> tuple[Any, Any]:
-    """Which of n rows train, and which random share is held out: two increasing arrays of indices."""
+def check_groups(groups: Any, n: int) -> Any:
+    """Groups as an array of shape (n,), None where None is given; `ValueError` for another length or missing groups."""
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups must be one-dimensional with one entry a row, {n:,}, got shape {groups.shape}")
+    missing = groups != groups if groups.dtype.kind in "fcmM" else np.asarray([g is None or g != g for g in groups.ravel()])
+    if missing.any():
+        raise ValueError(f"groups: {missing.sum():,} of {n:,} are missing: give rows that belong to none a group each")
+    return groups
+
+
+def hold_out(n: int, fraction: float, random_state: Any, groups: Any = None) -> tuple[Any, Any]:
+    """Which of n rows train, and which random share is held out: two increasing arrays of indices.
+
+    With groups the share is one of groups, each of which lies on one side.
+    """
+    if groups is not None:
+        if np.unique(groups).size < 2:
+            raise ValueError(f"groups: all {n:,} rows are of one group, none can be held out: pass eval_set=")
+        split = GroupShuffleSplit(1, test_size=fraction, random_state=random_state)
+        return tuple(np.sort(part) for part in next(split.split(np.empty((n, 0)), groups=groups)))  # type: ignore[return-value]
     held = int(np.ceil(fraction * n))
     if held >= n:
         raise ValueError(
@@ -427,9 +454,12 @@ def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
     return labels
 
 
-def _counting(rows: Rows) -> Rows:
+def _counting(rows: Rows, groups: Any) -> tuple[Rows, Any]:
     """The rows of positive weight: engines would find bins and count leaves by the others too."""
-    return rows if rows.weight is None or rows.weight.all() else _take(rows, np.flatnonzero(rows.weight))
+    if rows.weight is None or rows.weight.all():
+        return rows, groups
+    used = np.flatnonzero(rows.weight)
+    return _take(rows, used), None if groups is None else groups[used]
 
 
 def _take(rows: Rows, index: Any) -> Rows:

@@ -14,7 +14,7 @@ from gbreg.calibration import Calibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.preset import Preset
-from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, hold_out
+from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import WCE
 from gbreg.losses.base import Floats, check_inside, check_sample_weight
@@ -143,11 +143,6 @@ class WCERegressor(Preset):
         labels = as_labels(self, y)
         weight = check_sample_weight(sample_weight, labels.size)
         sets = [((check_features(self, X_, reset=False), y_), w) for (X_, y_), w in as_pairs(eval_set, eval_sample_weight)]
-        if self.early_stopping_rounds is not None and not sets:
-            # Before rows are copied: a copy on the other side would give its label away.
-            inside, outside = hold_out(labels.size, self.validation_fraction, self.random_state)
-            sets = [((take_rows(X, outside), labels[outside]), weight[outside])]
-            X, labels, weight = take_rows(X, inside), labels[inside], weight[inside]
         loss.fit(labels, weight)
         if self.implementation == "youtube" and not (labels == 0).any():
             raise ValueError(
