@@ -146,8 +146,8 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         What the best constant prediction is.
     parameter_domains : dict of str to Interval
         Allowed values of the numeric parameters.
-    search_space : dict of str to Uniform, LogUniform or Choice
-        Where tuning looks.
+    search_space : dict of str to Uniform, LogUniform, Integers or Choice
+        Where tuning looks; after `fit`, ranges in the unit of the target too.
     intercept_ : ndarray of shape (n_outputs,)
         Raw score of the best constant (after `fit`).
     hessian_scale_ : float, or ndarray of shape (n_outputs,)
@@ -162,7 +162,7 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
     family: ClassVar[str] = "pointwise"
     functional: ClassVar[str] = ""
     parameter_domains: ClassVar[Mapping[str, Interval]] = {}
-    search_space: ClassVar[SearchSpace] = {}
+    search_space: SearchSpace = {}
     way_out: ClassVar[str] = "drop them, or use a loss whose domain holds them"
     n_outputs: int = 1
     decodes_with_residuals: bool = False

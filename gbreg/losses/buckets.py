@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gbreg.discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label
 from gbreg.links import NON_NEGATIVE
-from gbreg.losses.base import Choice, Floats, Integers, NativeForm
+from gbreg.losses.base import Choice, Floats, Integers, LogUniform, NativeForm, SearchSpace
 from gbreg.losses.bucketing import BucketLoss, row_bucket
 
 # How far, in log-odds between any two buckets, one row may ask its leaf to move.
@@ -24,6 +24,7 @@ _FAR = 10.0
 # The layout of `parameters`: how the label is softened, the caps of low rank's outputs, the edges. `table` holds, each
 # with one number a bucket: log prior, points, representatives, edges in the space of distances, widths, statistics.
 _SOFTNESS = 5
+_WIDTHS = 4
 _STATISTICS = 5
 
 
@@ -203,11 +204,6 @@ class SoftmaxBuckets(BucketLoss):
         "space": ("raw", "log"),
         "at": ("representative", "upper_edge"),
     }
-    search_space = {
-        "n_buckets": Integers(16, 256),
-        "rank": Integers(1, 6),
-        "edges": Choice(("mixed", "quantile")),
-    }
 
     basis_: Floats
 
@@ -279,6 +275,18 @@ class SoftmaxBuckets(BucketLoss):
             return 0.0, 0.0
         a, power = self.sigma if isinstance(self.sigma, tuple | list) else (self.sigma, 0.0)
         return float(a), float(power)
+
+    @property
+    def search_space(self) -> SearchSpace:  # type: ignore[override]
+        space: dict[str, Any] = {}
+        if isinstance(self.edges, str):
+            space |= {"n_buckets": Integers(16, 256), "edges": Choice(("mixed", "quantile"))}
+        if self.rank is not None:
+            space["rank"] = Integers(1, 6)
+        if self.soft in ("normal", "laplace", "hl_gauss") and hasattr(self, "edges_"):
+            width = float(np.median(self.table()[_WIDTHS]))
+            space["sigma"] = LogUniform(0.25 * width, 8.0 * width)
+        return space
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         super().learn_scales(y, sample_weight)

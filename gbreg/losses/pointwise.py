@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg.links import NON_NEGATIVE, POSITIVE, REALS, Interval, Link, Power, get_link
-from gbreg.losses.base import Choice, Floats, LogUniform, NativeForm, PointwiseLoss, Uniform, label_scale, weighted_quantile
+from gbreg.losses.base import (
+    Choice,
+    Floats,
+    LogUniform,
+    NativeForm,
+    PointwiseLoss,
+    SearchSpace,
+    Uniform,
+    label_scale,
+    weighted_quantile,
+)
 
 UNIT = Interval(0, 1)
 MOST_RESIDUALS = 1000
@@ -203,9 +213,9 @@ class Huber(PointwiseLoss):
 
     functional = "between median and mean"
     parameter_domains = {"delta": POSITIVE}
-    search_space = {"delta": LogUniform(0.1, 100.0)}
 
     delta_: float
+    label_scale_: float
 
     def __init__(self, delta: float = 1.0, delta_unit: str = "mad", link: str | Link = "identity"):
         self.delta = delta
@@ -231,8 +241,16 @@ class Huber(PointwiseLoss):
         if self.delta_unit not in ("mad", "absolute"):
             raise ValueError(f"Huber: delta_unit={self.delta_unit!r} must be 'mad' or 'absolute'")
 
+    @property
+    def search_space(self) -> SearchSpace:  # type: ignore[override]
+        if self.delta_unit == "mad":
+            return {"delta": LogUniform(0.1, 100.0)}
+        scale = getattr(self, "label_scale_", None)  # before fit nothing says what is a large error
+        return {} if scale is None else {"delta": LogUniform(0.1 * scale, 100.0 * scale)}
+
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
-        self.delta_ = self.delta * (label_scale(y, sample_weight) if self.delta_unit == "mad" else 1.0)
+        self.label_scale_ = label_scale(y, sample_weight)
+        self.delta_ = self.delta * (self.label_scale_ if self.delta_unit == "mad" else 1.0)
 
     def native_form(self) -> NativeForm | None:
         return NativeForm("huber", {"delta": self.delta_}, curvature=1.0) if self.link_.name == "identity" else None
@@ -351,12 +369,6 @@ class AM(PointwiseLoss):
 
     functional = "symmetric and inside the bounds: geometric mean"
     parameter_domains = {"C": POSITIVE, "s_high": POSITIVE, "s_low": POSITIVE, "lb": UNIT, "ub": Interval(1, inf)}
-    search_space = {
-        "s_low": LogUniform(0.2, 5.0),
-        "lb": LogUniform(0.005, 0.5),
-        "ub": LogUniform(2.0, 200.0),
-        "gradient_on": Choice(("mu", "raw")),
-    }
     way_out = "set label_floor=, the label below which relative errors stop growing"
 
     def __init__(
@@ -425,6 +437,11 @@ class AM(PointwiseLoss):
     @staticmethod
     def row_minimizer(y: float, C: float, s_high: float, s_low: float, lb: float, ub: float, label_floor: float) -> float:
         return max(y, label_floor)
+
+    @property
+    def search_space(self) -> SearchSpace:  # type: ignore[override]
+        space: SearchSpace = {"s_low": LogUniform(0.2, 5.0), "lb": LogUniform(0.005, 0.5), "ub": LogUniform(2.0, 200.0)}
+        return {**space, "gradient_on": Choice(("mu", "raw"))} if self.link_.name == "log" else space
 
     @property
     def coordinate(self) -> str:  # type: ignore[override]

@@ -31,6 +31,7 @@ from gbreg.losses import (
     Loss,
     Poisson,
     Quantile,
+    SoftmaxBuckets,
     SquaredError,
     TransformedSquaredError,
     Tweedie,
@@ -668,16 +669,20 @@ def ends_of(space):
     return space.options if isinstance(space, Choice) else (space.low, space.high)
 
 
-SEARCHED = [(cls, name) for cls in built_in(Loss).values() for name in cls.search_space]
+def on_log_link(cls, **parameters):
+    """With the log link where there is a choice: gradient_on="raw" takes no other."""
+    return cls(**({"link": "log"} if "link" in cls._get_param_names() else {}), **parameters)
+
+
+SEARCHED = [(cls, name) for cls in built_in(Loss).values() for name in on_log_link(cls).search_space]
 
 
 @pytest.mark.parametrize(("cls", "name"), SEARCHED, ids=[f"{cls.name}-{name}" for cls, name in SEARCHED])
 def test_search_ranges_are_allowed_and_hold_the_default(cls, name):
-    space = cls.search_space[name]
+    space = on_log_link(cls).search_space[name]
     y = inside(cls(), [0.5, 1.0, 2.0, 4.0, 9.0, 20.0])
     for end in ends_of(space):
-        link = {"link": "log"} if "link" in cls._get_param_names() else {}  # gradient_on="raw" takes no other
-        loss = cls(**link, **{name: end}).fit(y)
+        loss = on_log_link(cls, **{name: end}).fit(y)
         assert np.isfinite(loss.intercept_).all()
     default = getattr(cls(), name)
     if isinstance(space, Choice):
@@ -688,11 +693,30 @@ def test_search_ranges_are_allowed_and_hold_the_default(cls, name):
 
 def test_every_tunable_parameter_has_a_search_range():
     """C cancels without regularisation, s_high only matters against s_low; the rest of the numbers are searched."""
-    searched = {cls.name: set(cls.search_space) for cls in BUILT_IN.values()}
+    searched = {cls.name: set(on_log_link(cls).search_space) for cls in BUILT_IN.values()}
     assert searched["huber"] == searched["huberpp"] == {"delta"}
     assert {"s_low", "lb", "ub"} <= searched["am"]
     assert searched["quantile"] == searched["expectile"] == {"level"}
     assert searched["tweedie"] == {"power"}
+
+
+@pytest.mark.parametrize("link", ["identity", "softplus", "power"])
+def test_only_combinations_that_are_taken_are_offered(link):
+    assert "gradient_on" not in AM(link=link).search_space
+    assert AM(link="log").search_space["gradient_on"] == Choice(("mu", "raw"))
+
+
+def test_search_ranges_in_the_unit_of_the_target_wait_for_labels():
+    y = np.array([1.0, 2.0, 4.0, 7.0, 11.0])  # median 4, deviations 3, 2, 0, 3, 7: their median is 3
+    assert Huber(delta_unit="absolute").search_space == {}
+    space = Huber(delta_unit="absolute").fit(y).search_space["delta"]
+    assert_allclose((space.low, space.high), (0.3, 300.0), rtol=1e-12)
+    assert Huber().fit(y).search_space == Huber().search_space
+    soft = SoftmaxBuckets(soft="normal", edges=[2.5, 5.5])
+    assert "sigma" not in soft.search_space
+    space = soft.fit([1.0, 4.0, 7.0]).search_space["sigma"]  # each in its bucket, 3 apart
+    assert_allclose((space.low, space.high), (0.75, 24.0), rtol=1e-6)
+    assert not {"edges", "n_buckets"} & set(soft.search_space)
 
 
 def test_expected_hessian():
