@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from gbreg.calibration import (
     SegmentedCalibrator,
     SplineCalibrator,
     get_calibrator,
+    time_decay,
 )
 from gbreg.metrics import decile_calibration_error, pcoc, xauc
 
@@ -210,6 +214,35 @@ def test_other_mistakes():
     assert {name: type(get_calibrator(name)) for name in CALIBRATORS} == CALIBRATORS
 
 
+# Time
+
+
+def test_decay_follows_the_latest_rows():
+    age = np.repeat([0.0, 30.0, 60.0], 1000)
+    p, y = np.ones(3000), np.repeat([4.0, 2.0, 1.0], 1000)
+    weight = time_decay(-age, half_life=30.0)
+    assert RatioCalibrator().fit(p, y, weight).scale_ == pytest.approx((4 + 2 / 2 + 1 / 4) / (1 + 1 / 2 + 1 / 4))
+    dates = np.datetime64("2026-03-01") - age.astype("timedelta64[D]")
+    np.testing.assert_allclose(time_decay(dates, np.timedelta64(30, "D")), weight, rtol=1e-15)
+    np.testing.assert_allclose(time_decay(dates, timedelta(days=30)), weight, rtol=1e-15)
+    np.testing.assert_allclose(time_decay(pd.Series(dates), pd.Timedelta(days=30)), weight, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1.0, np.nan], 1.0), "time: 1 of 2 are missing or infinite: drop those rows"),
+        ((np.array(["2026-01-01", "NaT"], dtype="datetime64[D]"), np.timedelta64(1, "D")), "time: 1 of 2 are missing"),
+        (([1.0], 0.0), "half_life=0.0 must be positive, in the unit of time"),
+        (([1.0], np.nan), "half_life=nan must be positive"),
+        (([], 1.0), r"time must be one-dimensional and not empty, got shape \(0,\)"),
+    ],
+)
+def test_mistakes_about_time(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        time_decay(*arguments)
+
+
 # Segments
 
 
@@ -248,6 +281,18 @@ def test_strength_is_noise_over_signal():
     # Errors are in units of the curve of all rows: within, the mean of factor ** 2.
     unit = factor.mean()
     assert found == pytest.approx(np.mean((factor / unit) ** 2) / np.var(factor / unit), rel=0.1)
+
+
+def test_only_ratios_of_weights_matter_to_segments():
+    p, y, segment = segmented()
+    w = np.random.default_rng(2).integers(1, 9, p.size)
+    plain, scaled = (SegmentedCalibrator(RatioCalibrator()).fit(p, y, u, segment) for u in (w, 1e-3 * w))
+    assert 0 < plain.strength_ < np.inf
+    assert scaled.strength_ == pytest.approx(plain.strength_, rel=1e-9)
+    np.testing.assert_allclose(scaled.predict(p, segment), plain.predict(p, segment), rtol=1e-9)
+    # Weights 3, 1, 1 are 25 / 11 rows.
+    three = SegmentedCalibrator(RatioCalibrator(), 2.0).fit(np.ones(3), [1.0, 2.0, 3.0], [3, 1, 1], np.zeros(3))
+    np.testing.assert_allclose(three.shares_, [25 / 11 / (25 / 11 + 2)])
 
 
 @each

@@ -84,14 +84,16 @@ def _specialists(options: dict[str, Any]) -> dict[str, tuple[Any, tuple[str | No
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a table: features, labels, weights or None."""
+    """Rows of a table: features, labels, weights or None, times."""
 
     X: Any
     y: Floats
     weight: Floats | None
+    when: Any
 
     def __getitem__(self, rows: Any) -> Part:
-        return Part(self.X.iloc[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return Part(self.X.iloc[rows], self.y[rows], weight, self.when[rows])
 
 
 def _parts(folder: Path, data: DataSet, split: str) -> tuple[Part, Part]:
@@ -111,7 +113,7 @@ def _parts(folder: Path, data: DataSet, split: str) -> tuple[Part, Part]:
         sooner = (when <= start - pd.Timedelta(days=data.window)).to_numpy() & ~later
     X = table.drop(columns=[*data.keys, data.time, data.target, "split", *([data.weight] if data.weight else [])])
     weight = table[data.weight].to_numpy(dtype=float) if data.weight else None
-    rows = Part(X, table[data.target].to_numpy(dtype=float), weight)
+    rows = Part(X, table[data.target].to_numpy(dtype=float), weight, when.to_numpy())
     return rows[np.flatnonzero(sooner)], rows[np.flatnonzero(later)]
 
 
