@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gbreg import BucketRegressor, GBRegressor, HurdleRegressor
+from gbreg.estimators.regressor import hold_out
 from gbreg.losses import TransformedSquaredError, Tweedie
 from gbreg.metrics import normalized_gini, pcoc, root_mean_squared_error, xauc
 from tests.benchmarks.measure import Table
@@ -43,6 +44,8 @@ class DataSet:
     weight : str or None
     window : int
         Days that a label looks ahead: rows for training end this long before those for testing.
+    group : str or None
+        Whose rows are held out together, because their windows overlap.
     """
 
     name: str
@@ -51,13 +54,14 @@ class DataSet:
     keys: tuple[str, ...]
     weight: str | None = None
     window: int = 0
+    group: str | None = None
 
 
 SETS = {
     s.name: s
     for s in (
         DataSet("kuairand_watch", "play_time_s", "timestamp", ("user_id", "video_id", "author_id")),
-        DataSet("retail2_ltv", "ltv_90d", "snapshot", ("customer_id",), window=90),
+        DataSet("retail2_ltv", "ltv_90d", "snapshot", ("customer_id",), window=90, group="customer_id"),
         DataSet("retail2_gmv", "gmv_1w", "week_start", ("sku",), window=7),
         DataSet("pg15_claims", "claim_cost", "calyear", ("polnum", "cost_material", "cost_bodily"), "exposure"),
     )
@@ -84,16 +88,26 @@ def _specialists(options: dict[str, Any]) -> dict[str, tuple[Any, tuple[str | No
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a table: features, labels, weights or None, times."""
+    """Rows of a table: features, labels, weights or None, times, groups or None."""
 
     X: Any
     y: Floats
     weight: Floats | None
     when: Any
+    group: Any = None
 
     def __getitem__(self, rows: Any) -> Part:
-        weight = None if self.weight is None else self.weight[rows]
-        return Part(self.X.iloc[rows], self.y[rows], weight, self.when[rows])
+        weight, group = (None if column is None else column[rows] for column in (self.weight, self.group))
+        return Part(self.X.iloc[rows], self.y[rows], weight, self.when[rows], group)
+
+    def split(self, seed: int) -> tuple[Part, Part]:
+        """Nine tenths to train on, one tenth to stop by."""
+        if self.group is None:
+            order = np.random.default_rng(seed).permutation(self.y.size)
+            held, used = order[: self.y.size // 10], order[self.y.size // 10 :]
+            return self[np.sort(used)], self[np.sort(held)]
+        used, held = hold_out(self.y.size, 0.1, seed, self.group)
+        return self[used], self[held]
 
 
 def _parts(folder: Path, data: DataSet, split: str) -> tuple[Part, Part]:
@@ -113,7 +127,8 @@ def _parts(folder: Path, data: DataSet, split: str) -> tuple[Part, Part]:
         sooner = (when <= start - pd.Timedelta(days=data.window)).to_numpy() & ~later
     X = table.drop(columns=[*data.keys, data.time, data.target, "split", *([data.weight] if data.weight else [])])
     weight = table[data.weight].to_numpy(dtype=float) if data.weight else None
-    rows = Part(X, table[data.target].to_numpy(dtype=float), weight, when.to_numpy())
+    group = table[data.group].to_numpy() if data.group else None
+    rows = Part(X, table[data.target].to_numpy(dtype=float), weight, when.to_numpy(), group)
     return rows[np.flatnonzero(sooner)], rows[np.flatnonzero(later)]
 
 
@@ -166,20 +181,19 @@ def _interval(best: Result, other: Result, n: int = 1000) -> tuple[float, float]
 
 def compare(train: Part, judged: Part, candidates: dict[str, dict[str, Any]], seed: int, options: dict[str, Any]) -> Table:
     """Every model's scores in % of the best specialist's, over 100 where it is better."""
-    order = np.random.default_rng(seed).permutation(train.y.size)
-    held, used = np.sort(order[: train.y.size // 10]), np.sort(order[train.y.size // 10 :])
+    used, held = train.split(seed)
     options = options | {"random_state": seed}
     models = _specialists(options)
     n_specialists = len(models)
     for name, parameters in candidates.items():
         models[name] = (BucketRegressor(**(options | parameters)), ("log_mean",))
-    results = [_fit(name, *model, train[used], train[held], judged) for name, model in models.items()]
+    results = [_fit(name, *model, used, held, judged) for name, model in models.items()]
     specialists = results[:n_specialists]
     best = {s: max(specialists, key=lambda r: r.scores[s]) for s in ("xauc", "gini")}
     best["rmse"] = min(specialists, key=lambda r: r.scores["rmse"])
     note = ", ".join(f"{s} {r.scores[s]:.4g} of {r.name}" for s, r in best.items())
     table = Table(
-        f"seed {seed}, {used.size:,} rows to train on, {held.size:,} to stop by, {judged.y.size:,} to judge by",
+        f"seed {seed}, {used.y.size:,} rows to train on, {held.y.size:,} to stop by, {judged.y.size:,} to judge by",
         f"In % of the best specialist's: {note}. XAUC less 0.5, of bucket models read as log mean; the rest of the mean. "
         "RMSE: best over model, with the paired bootstrap's 95% interval.",
         ("model", "XAUC", "nGini", "RMSE", "95%", "PCOC", "rounds", "s"),
