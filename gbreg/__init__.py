@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gbreg import calibration as calibration
     from gbreg import losses as losses
     from gbreg import metrics as metrics
+    from gbreg import tuning as tuning
     from gbreg.callables import metric as metric
     from gbreg.callables import objective as objective
     from gbreg.estimators import BucketRegressor as BucketRegressor
@@ -39,7 +40,7 @@ _PUBLIC = {
     "metric": "gbreg.callables",
     "objective": "gbreg.callables",
 }
-_MODULES = ("calibration", "datasets", "losses", "metrics", "testing")
+_MODULES = ("calibration", "datasets", "losses", "metrics", "testing", "tuning")
 
 __all__ = [*_PUBLIC, *_MODULES]
 

@@ -21,6 +21,7 @@ LAYERS = [
     {"metrics", "calibration"},
     {"estimators"},
     {"persistence", "testing", "compare", "callables", "tables", "datasets"},
+    {"tuning"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import difflib
 
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, TreeParameters, scores_shape, thread_count
+from gbreg.engines.base import (
+    EachRound,
+    Engine,
+    Features,
+    Monitor,
+    Objective,
+    OnRound,
+    Rows,
+    Task,
+    TreeParameters,
+    scores_shape,
+    thread_count,
+)
 from gbreg.engines.catboost import CatBoost
 from gbreg.engines.lightgbm import LightGBM
 from gbreg.engines.xgboost import XGBoost
@@ -23,10 +35,12 @@ def get_engine(name: str) -> Engine:
 
 __all__ = [
     "ENGINES",
+    "EachRound",
     "Engine",
     "Features",
     "Monitor",
     "Objective",
+    "OnRound",
     "Rows",
     "Task",
     "TreeParameters",

@@ -100,6 +100,16 @@ class MetricLike(Protocol):
     def __call__(self, y_true: Floats, y_pred: Floats, sample_weight: Floats | None = None) -> float: ...
 
 
+OnRound = Callable[[int, float | None], bool | None]
+
+
+@dataclass(frozen=True)
+class EachRound:
+    """A callback for every engine: `function` is called as `Monitor`'s `on_round`, part after part in models of several."""
+
+    function: OnRound
+
+
 class Objective:
     """A fitted loss as engines call it: float32 gradient and Hessian, weighted, shifted by the intercept, scaled.
 
@@ -229,7 +239,7 @@ class Monitor:
     early_stopping_rounds : int or None
         Stop after this many rounds without a better last metric (the loss, if there are no metrics) on the first set.
     on_round : callable or None
-        Called with (rounds done, latest value or None) after every round.
+        Called with (rounds done, latest value or None) after every round; training stops where it returns True.
     """
 
     def __init__(
@@ -238,7 +248,7 @@ class Monitor:
         sets: Sequence[Rows] = (),
         metrics: Sequence[MetricLike] = (),
         early_stopping_rounds: int | None = None,
-        on_round: Callable[[int, float | None], None] | None = None,
+        on_round: OnRound | None = None,
     ):
         self.loss = loss
         self.sets = list(sets)
@@ -279,10 +289,9 @@ class Monitor:
         self.rounds += 1
         if self.sets and self.score() < self._best:
             self._best, self.best_round = self.score(), self.rounds
-        if self.on_round is not None:
-            self.on_round(self.rounds, self.latest() if self.sets else None)
+        asked = self.on_round is not None and self.on_round(self.rounds, self.latest() if self.sets else None)
         patience = self.early_stopping_rounds
-        return patience is not None and bool(self.sets) and self.rounds - self.best_round >= patience
+        return bool(asked) or patience is not None and bool(self.sets) and self.rounds - self.best_round >= patience
 
     @property
     def keep(self) -> int | None:

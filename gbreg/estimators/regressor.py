@@ -15,7 +15,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from gbreg.calibration import Calibrator
-from gbreg.engines import Features, Monitor, Rows, Task, TreeParameters, get_engine, scores_shape, thread_count
+from gbreg.engines import (
+    EachRound,
+    Features,
+    Monitor,
+    OnRound,
+    Rows,
+    Task,
+    TreeParameters,
+    get_engine,
+    scores_shape,
+    thread_count,
+)
 from gbreg.engines.base import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import Columns
@@ -189,7 +200,7 @@ class GBRegressor(BoostedRegressor):
         groups : array-like of shape (n_samples,), optional
             What must not be torn apart where rows are held out, such as customers: rows of one group share their future.
         callbacks : list, optional
-            The engine's own callbacks.
+            The engine's own callbacks, and `gbreg.engines.EachRound`, which every engine takes.
 
         Returns
         -------
@@ -226,9 +237,10 @@ class GBRegressor(BoostedRegressor):
         self.evals_result_: dict[str, dict[str, list[float]]] = {}
         self.best_iteration_ = 0
         if loss.constant_ is None:
-            with self._progress() as on_round:
+            with self._progress() as shown:
+                on_round, of_engine = _listeners(callbacks or (), shown)
                 monitor = Monitor(loss, sets, metrics, self.early_stopping_rounds, on_round)
-                self._train(rows, monitor, form, callbacks or ())
+                self._train(rows, monitor, form, of_engine)
         self.calibrator_ = None
         if calibrator is not None:
             held = unseen[0]
@@ -382,6 +394,16 @@ class GBRegressor(BoostedRegressor):
         except (ValueError, TypeError):
             pass  # an unknown loss is reported by fit
         return tags
+
+
+def _listeners(callbacks: Sequence[Any], shown: OnRound | None) -> tuple[OnRound | None, list[Any]]:
+    """What the monitor calls after a round, the progress bar included, and the callbacks left to the engine."""
+    heard = [c.function for c in callbacks if isinstance(c, EachRound)] + ([] if shown is None else [shown])
+
+    def each(done: int, latest: float | None) -> bool:
+        return any([function(done, latest) for function in heard])
+
+    return each if heard else None, [c for c in callbacks if not isinstance(c, EachRound)]
 
 
 def check_groups(groups: Any, n: int) -> Any:

@@ -1,0 +1,25 @@
+"""Tuning with Optuna: the parameters of losses and boosters together, against the metric that counts."""
+
+try:
+    import optuna as _optuna  # noqa: F401
+except ImportError as error:
+    raise ImportError('gbreg.tuning searches with Optuna: pip install "gbreg[tune]"') from error
+
+from gbreg.losses import Choice, Integers, LogUniform, Uniform
+from gbreg.tuning.result import TrialRecord, Tuned
+from gbreg.tuning.search import Progress, tune
+from gbreg.tuning.space import Space, search_space, suggest
+
+__all__ = [
+    "Choice",
+    "Integers",
+    "LogUniform",
+    "Progress",
+    "Space",
+    "TrialRecord",
+    "Tuned",
+    "Uniform",
+    "search_space",
+    "suggest",
+    "tune",
+]

@@ -1,0 +1,133 @@
+"""What a trial trains on, and what it is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+from sklearn.utils import check_consistent_length
+
+from gbreg.estimators.columns import take_rows
+from gbreg.estimators.parts import n_rows
+from gbreg.estimators.regressor import as_labels, as_pairs, check_groups, hold_out
+from gbreg.losses.base import Floats, check_sample_weight
+
+Part = tuple[Any, Floats, Floats | None]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows (X, y, weight) to train on, to measure on, and to stop early and calibrate by: these, if not those measured."""
+
+    train: Part
+    test: Part
+    watched: Part
+
+
+def make_folds(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None = None,
+    *,
+    cv: Any = None,
+    eval_set: Any = None,
+    eval_sample_weight: Any = None,
+    groups: Any = None,
+    time: ArrayLike | None = None,
+    validation_fraction: float = 0.2,
+    calibrated: bool = False,
+    seed: int = 0,
+) -> list[Fold]:
+    """The folds that `tune` describes; `calibrated` models watch rows of their own, held out of those that train."""
+    labels = as_labels(estimator, y)
+    n = labels.size
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
+    groups = check_groups(groups, n)
+    rows = (as_table(X), labels, weight)
+    check_consistent_length(*rows[:2])
+    if eval_set is not None:
+        if not (cv is None and time is None):
+            raise ValueError("eval_set= says what trials are measured on: leave out cv= and time=")
+        test = _given(estimator, eval_set, eval_sample_weight)
+        return [_fold(rows, test, groups, calibrated, seed)]
+    folds = []
+    for inside, outside in _splits(n, cv, groups, time, validation_fraction, seed):
+        held = None if groups is None else groups[inside]
+        folds.append(_fold(_take(rows, inside), _take(rows, outside), held, calibrated, seed))
+    return folds
+
+
+def as_table(X: Any) -> Any:
+    """X with rows that can be taken: lists become arrays, sparse matrices CSR."""
+    if scipy.sparse.issparse(X):
+        return X.tocsr()
+    return np.asarray(X) if isinstance(X, list | tuple) else X
+
+
+def _given(estimator: Any, eval_set: Any, eval_sample_weight: Any) -> Part:
+    pairs = as_pairs(eval_set, eval_sample_weight)
+    if len(pairs) != 1:
+        raise ValueError(f"eval_set lists {len(pairs)} pairs: trials are measured on one, give one (X, y), or cv=")
+    (X, y), weight = pairs[0]
+    labels = as_labels(estimator, y)
+    check_consistent_length(X, labels)
+    return as_table(X), labels, None if weight is None else check_sample_weight(weight, labels.size, "eval_sample_weight")
+
+
+def _splits(n: int, cv: Any, groups: Any, time: Any, fraction: float, seed: int) -> Iterable[tuple[Any, Any]]:
+    if time is not None:
+        return _by_time(n, cv, groups, time, fraction)
+    if cv is None:
+        return [hold_out(n, fraction, seed, groups)]
+    if isinstance(cv, int):
+        if cv < 2:
+            raise ValueError(f"cv={cv} must be at least 2 folds, a splitter, or None for one held-out share of the rows")
+        cv = KFold(cv, shuffle=True, random_state=seed) if groups is None else GroupKFold(cv)
+    if hasattr(cv, "split"):
+        return cv.split(np.empty((n, 0)), groups=groups)  # type: ignore[no-any-return]
+    return list(cv)
+
+
+def _by_time(n: int, cv: Any, groups: Any, time: Any, fraction: float) -> list[tuple[Any, Any]]:
+    """The latest share of the rows, or `cv` stretches, each after all that trains for it; equal times are not parted."""
+    if groups is not None:
+        raise ValueError("time= and groups= exclude each other, for customers come again: pass the splits you want as cv=")
+    if not (cv is None or isinstance(cv, int)):
+        raise ValueError(f"time= cuts the rows itself: cv must be a number of folds or None, got {type(cv).__name__}")
+    when = np.asarray(time)
+    if when.shape != (n,):
+        raise ValueError(f"time must be one-dimensional with one entry a row, {n:,}, got shape {when.shape}")
+    moments, place = np.unique(when, return_inverse=True)
+    if moments.size < 2:
+        raise ValueError(f"time: all {n:,} rows have the time {moments[0]}: nothing comes after, leave it out")
+    order = np.argsort(place, kind="stable")
+    if cv is None:
+        starts = [order[n - max(1, round(fraction * n))]]
+        ends = [None]
+    else:
+        parts = [test for _, test in TimeSeriesSplit(cv).split(order)]
+        starts, ends = [order[test[0]] for test in parts], [*(order[test[0]] for test in parts[1:]), None]
+    splits = []
+    for start, end in zip(starts, ends, strict=True):
+        first = max(int(place[start]), 1)
+        last = moments.size if end is None else int(place[end])
+        splits.append((np.flatnonzero(place < first), np.flatnonzero((place >= first) & (place < last))))
+    return [split for split in splits if split[1].size]
+
+
+def _fold(train: Part, test: Part, groups: Any, calibrated: bool, seed: int) -> Fold:
+    if not calibrated:
+        return Fold(train, test, test)
+    inside, outside = hold_out(n_rows(train[0]), 0.1, seed, groups)
+    return Fold(_take(train, inside), test, _take(train, outside))
+
+
+def _take(rows: Part, index: Any) -> Part:
+    X, y, weight = rows
+    return take_rows(X, index), y[index], None if weight is None else weight[index]

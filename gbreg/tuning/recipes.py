@@ -1,0 +1,136 @@
+"""What a study searches: one estimator, or several that differ in their losses, as one conditional space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+from gbreg.compare.models import boosted_parts, default_models, model_label, parse_model, with_boosting
+from gbreg.estimators import GBRegressor
+from gbreg.estimators.base import BoostedRegressor
+from gbreg.losses import Loss, get_loss
+from gbreg.losses.base import Choice
+from gbreg.tuning.space import BOOSTING, Range, Space, Suggests, search_space, with_losses
+
+# What the choice of a model is called in a study, and the links that are tried of a loss named without one.
+RECIPE = "recipe"
+LINKS = ("identity", "log")
+
+
+@dataclass(frozen=True)
+class Search:
+    """The models of a study by their labels, with their own ranges, and the ranges of boosting that all share.
+
+    Parameters
+    ----------
+    models : dict of {str: (estimator, Space)}
+    shared : Space
+    skipped : list of (label, reason)
+        Models that cannot take the labels.
+    """
+
+    models: Mapping[str, tuple[Any, Space]]
+    shared: Space = field(default_factory=lambda: Space({}, frozenset()))
+    skipped: Sequence[tuple[str, str]] = ()
+
+    @property
+    def tunes_losses(self) -> bool:
+        return len(self.models) > 1 or any(space.of_losses for _, space in self.models.values())
+
+    def draw(self, trial: Suggests) -> Any:
+        """An unfitted model with the parameters that a trial suggests."""
+        choice = _choice(self.models)
+        label = next(iter(self.models)) if choice is None else trial.suggest_categorical(RECIPE, choice.options)
+        _, space = self.models[label]
+        return self._made(label, space.draw(trial, self._prefix(label)), self.shared.draw(trial))
+
+    def read(self, parameters: Mapping[str, Any]) -> Any:
+        """The same from what the trial has stored."""
+        label = parameters.get(RECIPE, next(iter(self.models)))
+        _, space = self.models[label]
+        return self._made(label, space.read(parameters, self._prefix(label)), self.shared.read(parameters))
+
+    def parameters(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """A trial's parameters as values that `set_params` takes; of several models with the choice, and no prefix."""
+        label = stored.get(RECIPE, next(iter(self.models)))
+        own = self.models[label][1].read(stored, self._prefix(label))
+        return {**({RECIPE: label} if RECIPE in stored else {}), **self.shared.read(stored), **own}
+
+    def _prefix(self, label: str) -> str:
+        return f"{label}." if len(self.models) > 1 else ""
+
+    def _made(self, label: str, own: dict[str, Any], shared: dict[str, Any]) -> Any:
+        model = clone(self.models[label][0]).set_params(**own)
+        for part in boosted_parts(model) if shared else ():
+            part.set_params(**shared)
+        return model
+
+
+def _choice(models: Mapping[str, Any]) -> Choice | None:
+    return Choice(tuple(models)) if len(models) > 1 else None
+
+
+def one(estimator: Any, y: ArrayLike, space: Mapping[str, Range | None] | None) -> Search:
+    """The search over one estimator's parameters; `y` are the labels that train."""
+    return Search({"": (with_losses(estimator), search_space(estimator, y=y, space=space))})
+
+
+def several(
+    template: Any, losses: str | Sequence[Any], y: ArrayLike, space: Mapping[str, Range | None] | None = None
+) -> Search:
+    """The search over models that differ in their losses; what the template sets of boosting holds for all.
+
+    Parameters
+    ----------
+    template : estimator
+        A `GBRegressor` or a preset.
+    losses : "all", or sequence of str, Loss or estimator
+        Names as on the command line (``"huberpp"``, ``"huberpp:link=log"``, ``"bucket"``), losses, estimators. Of a loss
+        named without a link several are tried. "all" is `gbreg.compare.default_models`.
+    y : array-like of shape (n_samples,)
+    space : dict, optional
+        Ranges of the shared parameters of boosting.
+
+    Raises
+    ------
+    ValueError
+        For a template that is no booster, and where no loss takes the labels.
+    """
+    if not isinstance(template, BoostedRegressor):
+        raise ValueError(f"losses= need an estimator with the parameters of boosting, got {type(template).__name__}")
+    roster = default_models()[0] if isinstance(losses, str) and losses == "all" else losses
+    if isinstance(roster, str):
+        raise ValueError(f"losses={roster!r} must be 'all', or a list such as [{roster!r}, 'tweedie']")
+    models: dict[str, tuple[Any, Space]] = {}
+    skipped = []
+    shared = [*BOOSTING]
+    for model in (variant for entry in roster for variant in _variants(entry, losses == "all")):
+        label = model_label(model)
+        model = with_losses(with_boosting(model, template, template.engine))
+        try:
+            known = search_space(model, y=y)
+        except ValueError as error:
+            skipped.append((label, str(error)))
+            continue
+        own = {k: v for k, v in known.ranges.items() if k.split("__")[-1] not in shared or k in known.of_losses}
+        models[label] = (model, Space(own, known.of_losses))
+    if not models:
+        reasons = "; ".join(f"{label}: {reason}" for label, reason in skipped)
+        raise ValueError(f"losses: none of the {len(skipped)} takes these labels: {reasons}")
+    boosting = search_space(GBRegressor(), space=space)
+    return Search(models, boosting, skipped)
+
+
+def _variants(entry: Any, expand: bool) -> list[Any]:
+    """Models of an entry: one on each link, where none is named."""
+    model = parse_model(entry) if isinstance(entry, str) else GBRegressor(entry) if isinstance(entry, Loss) else entry
+    named = isinstance(entry, str) and ":" not in entry
+    if not (isinstance(model, GBRegressor) and (named or expand) and "link" in get_loss(model.loss).get_params()):
+        return [model]
+    loss = get_loss(model.loss)
+    links = [loss.link, *(link for link in LINKS if link != loss.link)]
+    return [clone(model).set_params(loss=clone(loss).set_params(link=link)) for link in links]

@@ -1,0 +1,290 @@
+"""`tune`: the best parameters of a model, by a metric of rows that it did not see."""
+
+from __future__ import annotations
+
+import time as clock
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import ArrayLike
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.utils.validation import has_fit_parameter
+
+from gbreg.compare.models import model_label
+from gbreg.engines import thread_count
+from gbreg.estimators import GBRegressor
+from gbreg.metrics import Metric, directed
+from gbreg.tuning.folds import Fold, make_folds
+from gbreg.tuning.recipes import Search, one, several
+from gbreg.tuning.result import Choose, Tuned
+from gbreg.tuning.space import Range
+from gbreg.tuning.study import Direction, finished, missing, open_study
+from gbreg.tuning.trial import Objective, calibrates
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a study stands after a trial: of `total` trials so many complete, pruned and failed.
+
+    `score` is the best one so far, by the first metric, None before there is one; `seconds_left` an estimate.
+    """
+
+    total: int
+    complete: int
+    pruned: int
+    failed: int
+    score: float | None
+    parameters: Mapping[str, Any]
+    seconds_left: float
+
+    @property
+    def done(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+def tune(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    metric: Any,
+    n_trials: int = 50,
+    timeout: float | None = None,
+    sample_weight: ArrayLike | None = None,
+    cv: Any = None,
+    eval_set: Any = None,
+    eval_sample_weight: Any = None,
+    groups: ArrayLike | None = None,
+    time: ArrayLike | None = None,
+    validation_fraction: float = 0.2,
+    losses: str | Sequence[Any] | None = None,
+    space: Mapping[str, Range | None] | None = None,
+    early_stopping_rounds: int | None = 50,
+    sampler: Any = "tpe",
+    pruner: Any = "median",
+    choose: str | Choose = "balanced",
+    storage: Any = None,
+    study_name: str | None = None,
+    n_jobs: int = 1,
+    seed: int = 0,
+    refit: bool = True,
+    progress: Callable[[Progress], None] | None = None,
+) -> Tuned:
+    """Search the parameters of loss and booster for the best metric on rows that the model did not see.
+
+    Parameters
+    ----------
+    estimator : estimator
+        `GBRegressor`, a preset, or an estimator made of them. Its `n_estimators` is the most rounds a trial takes.
+    X : table or array of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    metric : str, callable, Metric, or list of them
+        Of `gbreg.metrics`, on predictions. Of several, the trials that no other beats in all are found, and `choose` picks.
+        "loss" is the mean of the loss trained, and refused where its own parameters are searched: they change its scale.
+    n_trials : int
+        Of the study in all, those of earlier calls included: complete, pruned or failed. A call on a study that has them
+        adds none.
+    timeout : float, optional
+        Seconds after which this call starts no further trial.
+    sample_weight : array-like of shape (n_samples,), optional
+        For training and for the metric.
+    cv : int, splitter or list of (train, test), optional
+        Folds; the score is their mean. None: one held-out share of the rows.
+    eval_set, eval_sample_weight : (X, y) and array-like, optional
+        The rows that trials are measured on, instead of a share of X.
+    groups : array-like of shape (n_samples,), optional
+        What stays on one side, such as customers.
+    time : array-like of shape (n_samples,), optional
+        The latest rows are held out; with an int `cv`, that many stretches, each after what trains for it.
+    validation_fraction : float in (0, 1)
+    losses : "all", or list of str, Loss or estimator, optional
+        Search over models that differ in their losses too; the estimator gives the parameters of boosting.
+    space : dict, optional
+        As in `suggest`.
+    early_stopping_rounds : int or None
+        For boosters that set none themselves. They stop by the metric on the rows it is measured on; parts of a model of
+        several by their own losses; models with `calibration` on a tenth of the training rows, by which they calibrate.
+    sampler : "tpe", "random", function of a seed, or optuna.samplers.BaseSampler
+        An instance of Optuna's is used as it is: then a resumed study does not repeat an uninterrupted one.
+    pruner : "median", "hyperband", None, or optuna.pruners.BasePruner
+        Ends trials that fall behind: on the metric after every tenth of the rounds of models of one booster, and after
+        every fold. Without effect with several metrics.
+    choose : {"balanced", "first"}, or function of the list of trials
+        Of several metrics which trial of the Pareto set is the best: the one nearest to the best value of every metric,
+        each in shares of its range over the set; or the best by the first metric.
+    storage : path, URL, or optuna.storages.BaseStorage, optional
+        An SQLite file, made if there is none; a journal if the file ends in .log, .jsonl or .journal. Several processes
+        may work on one study. None: in memory.
+    study_name : str, optional
+        Default with a `storage`: "gbreg".
+    n_jobs : int
+        Trials at a time, as threads, which share the cores.
+    seed : int
+        Of the sampler and of the split. With one process, ``n_jobs=1`` and no `timeout` the study is the same every time,
+        resumed or not.
+    refit : bool
+        Whether to fit the best model to X and y, with the rounds found and no early stopping. Models that calibrate, and
+        presets of two boosters, hold out rows as usual.
+    progress : callable, optional
+        Called with a `Progress` after every trial.
+
+    Returns
+    -------
+    Tuned
+
+    Raises
+    ------
+    ValueError
+        For arguments that are not allowed, before the first trial.
+    RuntimeError
+        If no trial is complete, with the reasons.
+
+    Notes
+    -----
+    A trial that fails (it diverges, or a parameter does not suit the labels) is recorded with its reason and counts. One
+    that is killed does not: a later call marks it failed and runs another in its place. Ctrl-C ends the search with the
+    best so far. Scores of trials are optimistic by the choice among them: measure the best on rows held out from `tune`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optuna
+    >>> from gbreg import GBRegressor
+    >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 3))
+    >>> y = np.exp(X[:, 0] + rng.normal(size=500))
+    >>> found = tune(GBRegressor("huberpp", n_estimators=20), X, y, metric="mae", n_trials=3)
+    >>> sorted(found.best_params_)
+    ['colsample', 'learning_rate', 'loss__delta', 'max_leaves', 'min_child_samples', 'reg_lambda', 'subsample']
+    >>> found.best_estimator_.predict(X).shape
+    (500,)
+    """
+    if n_trials < 1:
+        raise ValueError(f"n_trials={n_trials} must be at least 1")
+    if not (choose in ("balanced", "first") or callable(choose)):
+        raise ValueError(f"choose={choose!r} must be 'balanced', 'first', or a function of the list of trials")
+    named = metric if isinstance(metric, list | tuple) else [metric]
+    metrics = [None if isinstance(m, str) and m == "loss" else directed(m) for m in named]
+    folds = make_folds(
+        estimator,
+        X,
+        y,
+        sample_weight,
+        cv=cv,
+        eval_set=eval_set,
+        eval_sample_weight=eval_sample_weight,
+        groups=groups,
+        time=time,
+        validation_fraction=validation_fraction,
+        calibrated=calibrates(estimator),
+        seed=seed,
+    )
+    labels = folds[0].train[1]
+    search = one(estimator, labels, space) if losses is None else several(estimator, losses, labels, space)
+    _check_loss_metric(estimator, metrics, search)
+    workers = thread_count(n_jobs)
+    objective = Objective(search, folds, metrics, early_stopping_rounds, max(1, thread_count(None) // workers))
+    study = open_study(
+        storage,
+        study_name,
+        [_direction(metric) for metric in metrics],
+        sampler,
+        pruner,
+        seed,
+        objective.rounds * len(folds),
+        _subject(metrics, folds, search),
+    )
+    interrupted = _run(study, objective, n_trials, timeout, workers, progress)
+    tuned = Tuned(study, search, metrics, choose, interrupted)
+    if refit:
+        kept = {} if groups is None or not has_fit_parameter(tuned.best_estimator_, "groups") else {"groups": groups}
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        tuned.best_estimator_.fit(X, y, **weights, **kept)
+    return tuned
+
+
+def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search: Search) -> None:
+    if None not in metrics:
+        return
+    way_out = "name a metric of gbreg.metrics, such as 'mae' or 'xauc'"
+    if search.tunes_losses:
+        raise ValueError(
+            f"metric='loss' while parameters of losses are searched: they change the scale of the loss, and the smallest "
+            f"would win: {way_out}, or keep the loss as it is with space={{name: None}}"
+        )
+    if not isinstance(estimator, GBRegressor):
+        raise ValueError(f"metric='loss': {type(estimator).__name__} has no loss of its own: {way_out}")
+
+
+def _direction(metric: Metric | None) -> Direction:
+    return "maximize" if metric is not None and metric.greater_is_better else "minimize"
+
+
+def _subject(metrics: Sequence[Metric | None], folds: Sequence[Fold], search: Search) -> dict[str, Any]:
+    """What must be the same for trials to be compared: metrics, models, and the labels of every fold."""
+    crc = 0
+    for fold in folds:
+        for part in (fold.train, fold.test):
+            crc = zlib.crc32(np.ascontiguousarray(part[1]).tobytes(), crc)
+    return {
+        "metric": ["loss" if metric is None else metric.name for metric in metrics],
+        "model": [label or _name(model) for label, (model, _) in search.models.items()],
+        "labels": f"{crc:08x}",
+    }
+
+
+def _name(model: Any) -> str:
+    """Type and, where a label can be made, what is set of it."""
+    try:
+        return f"{type(model).__name__} {model_label(model)}"
+    except StopIteration:
+        return type(model).__name__
+
+
+def _run(
+    study: optuna.Study,
+    objective: Objective,
+    n_trials: int,
+    timeout: float | None,
+    workers: int,
+    progress: Callable[[Progress], None] | None,
+) -> bool:
+    """Run what is missing; True if Ctrl-C ended it."""
+    started, before = clock.monotonic(), len(finished(study))
+
+    def after(study: optuna.Study, trial: FrozenTrial) -> None:
+        if missing(study, n_trials) == 0 and len(finished(study)) >= n_trials:
+            study.stop()
+        if progress is not None:
+            pace = (clock.monotonic() - started) / max(1, len(finished(study)) - before)
+            progress(_progress(study, n_trials, pace))
+
+    try:
+        to_do = missing(study, n_trials)
+        if to_do:
+            study.optimize(objective, to_do, timeout, n_jobs=workers, catch=(Exception,), callbacks=[after])
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _progress(study: optuna.Study, n_trials: int, pace: float) -> Progress:
+    trials = finished(study)
+    count = {state: sum(t.state == state for t in trials) for state in TrialState}
+    maximize = study.directions[0] == optuna.study.StudyDirection.MAXIMIZE
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    best = min(complete, key=lambda t: -t.values[0] if maximize else t.values[0], default=None)
+    return Progress(
+        n_trials,
+        count[TrialState.COMPLETE],
+        count[TrialState.PRUNED],
+        count[TrialState.FAIL],
+        None if best is None else best.values[0],
+        {} if best is None else best.params,
+        pace * max(0, n_trials - len(trials)),
+    )

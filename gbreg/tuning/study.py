@@ -1,0 +1,216 @@
+"""Optuna's study, kept so that it can be resumed: where it is stored, who works on it, which trials count."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+PRUNERS = ("median", "hyperband")
+Direction = Literal["minimize", "maximize"]
+# What a study file is asked for by, where no name is given.
+STUDY_NAME = "gbreg"
+# What a trial is stored with: the process that runs it, why it failed, each fold's rounds of every booster and metrics.
+OWNER, REASON, ROUNDS, FOLDS = "owner", "reason", "rounds", "folds"
+# What a study is stored with: what it is about.
+SUBJECT = "gbreg"
+_HOST, _RUN = socket.gethostname(), uuid.uuid4().hex
+# A trial that no process has signed is taken for one being made, for so long.
+_UNSIGNED = timedelta(seconds=60)
+
+
+class Reseeded(BaseSampler):
+    """A new sampler for every trial, seeded by the study's seed and the trial's place among those that count.
+
+    So a resumed study goes on as if it had never stopped.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int):
+        self.make = make
+        self.seed = seed
+        self._of_trials: dict[int, BaseSampler] = {}
+
+    def _of(self, study: optuna.Study, trial: FrozenTrial) -> BaseSampler:
+        if trial.number not in self._of_trials:
+            place = sum(t.number < trial.number and not was_killed(t) for t in study.get_trials(deepcopy=False))
+            seed = np.random.SeedSequence((self.seed, place)).generate_state(1)[0]
+            self._of_trials[trial.number] = self.make(int(seed))
+        return self._of_trials[trial.number]
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._of(study, trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._of(study, trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._of(study, trial).before_trial(study, trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        made = self._of_trials.pop(trial.number, None)
+        if made is not None:  # else it was killed in another process
+            made.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Nothing: trials of parallel threads have seeds of their own."""
+
+
+def open_study(
+    storage: Any,
+    study_name: str | None,
+    directions: Sequence[Direction],
+    sampler: Any,
+    pruner: Any,
+    seed: int,
+    rounds: int,
+    subject: Mapping[str, Any],
+) -> optuna.Study:
+    """The study of that name, made if there is none, its killed trials marked failed.
+
+    Parameters
+    ----------
+    storage, study_name, sampler, pruner, seed
+        As in `tune`.
+    directions : sequence of {"minimize", "maximize"}
+    rounds : int
+        Of boosting, at most, of one trial.
+    subject : dict
+        What the study is about: a stored study must be about the same.
+
+    Raises
+    ------
+    ValueError
+        For a sampler or pruner that is not known, and a stored study about something else.
+    """
+    study = optuna.create_study(
+        study_name=study_name or (STUDY_NAME if storage is not None else None),
+        storage=_storage(storage),
+        directions=list(directions),
+        sampler=_sampler(sampler, seed),
+        pruner=_pruner(pruner, rounds),
+        load_if_exists=True,
+    )
+    known = study.user_attrs.get(SUBJECT)
+    if known is None:
+        study.set_user_attr(SUBJECT, dict(subject))
+    else:
+        for name, value in subject.items():
+            if known.get(name) != value:
+                raise ValueError(
+                    f"study {study.study_name!r} has {name}={known.get(name)!r} and is asked for {value!r}: its trials "
+                    "cannot be compared; give another study_name=, or another storage="
+                )
+    fail_killed(study)
+    return study
+
+
+def _storage(storage: Any) -> BaseStorage | None:
+    if storage is None or isinstance(storage, BaseStorage):
+        return storage
+    text = str(storage)
+    if Path(text).suffix in (".log", ".jsonl", ".journal"):
+        return JournalStorage(JournalFileBackend(text))
+    url = text if "://" in text else f"sqlite:///{text}"
+    waits = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}  # for the other processes' writes
+    return RDBStorage(url, engine_kwargs=waits)
+
+
+def _sampler(sampler: Any, seed: int) -> BaseSampler:
+    if isinstance(sampler, BaseSampler):
+        return sampler
+    if isinstance(sampler, str) and sampler not in SAMPLERS:
+        raise ValueError(f"sampler={sampler!r} must be one of {', '.join(SAMPLERS)}, a function of a seed, or Optuna's own")
+    return Reseeded(SAMPLERS[sampler] if isinstance(sampler, str) else sampler, seed)
+
+
+def reports(rounds: int) -> int:
+    """Every how many rounds a trial is held against the others: ten times, for a report to a file takes milliseconds."""
+    return max(1, rounds // 10)
+
+
+def _pruner(pruner: Any, rounds: int) -> BasePruner:
+    if pruner is None:
+        return NopPruner()
+    if isinstance(pruner, BasePruner):
+        return pruner
+    if pruner == "median":
+        return MedianPruner(n_startup_trials=5, n_warmup_steps=reports(rounds))
+    if pruner == "hyperband":
+        return HyperbandPruner(min_resource=reports(rounds), max_resource=rounds)
+    raise ValueError(f"pruner={pruner!r} must be one of {', '.join(PRUNERS)}, None, or Optuna's own")
+
+
+# -- who runs a trial ---------------------------------------------------------------------------------------------------
+
+
+def owner() -> dict[str, Any]:
+    """This process, as a trial stores it."""
+    return {"host": _HOST, "process": os.getpid(), "run": _RUN}
+
+
+def _is_alive(trial: FrozenTrial) -> bool:
+    """Whether a running trial's process may be at work on it; of other hosts nobody knows, so it may."""
+    who = trial.user_attrs.get(OWNER)
+    if who is None:
+        return trial.datetime_start is not None and datetime.now() - trial.datetime_start < _UNSIGNED
+    if who["host"] != _HOST:
+        return True
+    if who["process"] == os.getpid():  # a number given twice, as in containers, where it is always 1
+        return bool(who["run"] == _RUN)
+    try:
+        os.kill(who["process"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def fail_killed(study: optuna.Study) -> None:
+    """Mark running trials failed whose process is gone: without a reason, by which `was_killed` knows them."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not _is_alive(trial):
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+def was_killed(trial: FrozenTrial) -> bool:
+    """Whether it was cut off and says nothing about its parameters, unlike one that failed."""
+    return trial.state == TrialState.FAIL and REASON not in trial.user_attrs
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that count: complete, pruned, or failed by themselves."""
+    return [t for t in study.get_trials(deepcopy=False, states=FINISHED) if not was_killed(t)]
+
+
+def missing(study: optuna.Study, n_trials: int) -> int:
+    """How many trials are to be started for a total of `n_trials`, those at work in other processes counted."""
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return max(0, n_trials - len(finished(study)) - len(running))

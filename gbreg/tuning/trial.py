@@ -1,0 +1,143 @@
+"""One trial: a model with the parameters suggested, trained and measured fold by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from gbreg.compare.models import boosted_parts, fitted_parts
+from gbreg.engines import EachRound
+from gbreg.estimators import GBRegressor
+from gbreg.estimators.preset import Preset
+from gbreg.metrics import Metric
+from gbreg.tuning.folds import Fold, Part
+from gbreg.tuning.recipes import Search
+from gbreg.tuning.study import FOLDS, OWNER, REASON, ROUNDS, owner, reports
+
+
+def calibrates(estimator: Any) -> bool:
+    return any(part.calibration is not None for part in boosted_parts(estimator))
+
+
+class Objective:
+    """One trial: a model with the parameters suggested, trained and measured fold by fold."""
+
+    def __init__(
+        self,
+        search: Search,
+        folds: Sequence[Fold],
+        metrics: Sequence[Metric | None],
+        early_stopping_rounds: int | None,
+        n_threads: int,
+    ):
+        self.search = search
+        self.folds = folds
+        self.metrics = metrics
+        self.early_stopping_rounds = early_stopping_rounds
+        self.n_threads = n_threads
+        models = [model for model, _ in search.models.values()]
+        self.rounds = max((part.n_estimators for model in models for part in boosted_parts(model)), default=1)
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
+        trial.set_user_attr(OWNER, owner())
+        try:
+            return self._scores(trial)
+        except optuna.TrialPruned:
+            raise
+        except Exception as error:
+            trial.set_user_attr(REASON, f"{type(error).__name__}: {' '.join(str(error).split())}")
+            raise
+
+    def _scores(self, trial: optuna.Trial) -> tuple[float, ...]:
+        model = self._prepared(self.search.draw(trial))
+        scores: list[tuple[float, ...]] = []
+        rounds = []
+        for fold in self.folds:
+            fitted = self._fit(clone(model), fold, trial, [score[0] for score in scores])
+            scores.append(self._measure(fitted, fold.test))
+            rounds.append([part.best_iteration_ for part in fitted_parts(fitted)])
+            if len(self.metrics) == 1 and len(scores) < len(self.folds):
+                self._hold_against(trial, len(scores) * self.rounds, float(np.mean(scores)))
+        trial.set_user_attr(ROUNDS, rounds)
+        if len(scores) > 1:
+            trial.set_user_attr(FOLDS, scores)
+        return tuple(np.mean(scores, axis=0).tolist())
+
+    def _prepared(self, model: Any) -> Any:
+        """With early stopping, and threads, where the model leaves them open."""
+        for part in boosted_parts(model):
+            if part.early_stopping_rounds is None:
+                part.set_params(early_stopping_rounds=self.early_stopping_rounds)
+            if part.n_jobs is None:
+                part.set_params(n_jobs=self.n_threads)
+        if self._watches_metric(model) and model.eval_metric == "loss" and self.metrics[0] is not None:
+            model.set_params(eval_metric=self.metrics[0])
+        return model
+
+    @staticmethod
+    def _watches_metric(model: Any) -> bool:
+        """Whether the booster's own predictions are the model's, so that the metric can be followed round by round."""
+        return isinstance(model, GBRegressor) or (isinstance(model, Preset) and isinstance(model._model(), GBRegressor))
+
+    def _fit(self, model: Any, fold: Fold, trial: optuna.Trial, earlier: list[float]) -> Any:
+        X, y, weight = fold.train
+        given: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
+        if has_fit_parameter(model, "eval_set"):
+            X_watched, y_watched, w_watched = fold.watched
+            given["eval_set"] = [(X_watched, y_watched)]
+            if w_watched is not None:
+                given["eval_sample_weight"] = [w_watched]
+        ending = None
+        if self._watches_metric(model) and len(self.metrics) == 1:
+            ending = _Pruning(self, trial, earlier)
+            given["callbacks"] = [EachRound(ending)]
+        model.fit(X, y, **given)
+        if ending is not None and ending.behind:
+            raise optuna.TrialPruned
+        return model
+
+    def _hold_against(self, trial: optuna.Trial, step: int, score: float) -> None:
+        trial.report(score, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    def _measure(self, model: Any, test: Part) -> tuple[float, ...]:
+        X, y, weight = test
+        predicted = np.asarray(model.predict(X), dtype=np.float64)
+        scores = tuple(
+            _mean_loss(model, test) if metric is None else metric(y, predicted, weight) for metric in self.metrics
+        )
+        for metric, score in zip(self.metrics, scores, strict=True):
+            if not np.isfinite(score):
+                name = "loss" if metric is None else metric.name
+                raise ValueError(
+                    f"metric {name!r} is {score} on the rows held out: their labels or the predictions have none"
+                )
+        return scores
+
+
+class _Pruning:
+    """Called after every round: whether the trial has fallen behind the others."""
+
+    def __init__(self, objective: Objective, trial: optuna.Trial, earlier: list[float]):
+        self.trial = trial
+        self.earlier = earlier
+        self.start = len(earlier) * objective.rounds
+        self.every = reports(objective.rounds)
+        self.behind = False
+
+    def __call__(self, done: int, latest: float | None) -> bool:
+        if latest is not None and np.isfinite(latest) and done % self.every == 0:
+            self.trial.report(float(np.mean([*self.earlier, latest])), self.start + done)
+            self.behind = self.trial.should_prune()
+        return self.behind
+
+
+def _mean_loss(model: GBRegressor, test: Part) -> float:
+    X, y, weight = test
+    return float(np.average(model.loss_.value(y, model.predict_raw(X)), weights=weight))
