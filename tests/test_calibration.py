@@ -327,6 +327,14 @@ def test_segments_by_property(data, segment):
         np.testing.assert_array_equal(back.predict(p, segment), calibrated)
 
 
+def test_equal_rows_of_unlike_segments_in_any_order():
+    p, y, segment = np.zeros(4), np.array([0.0, 0.0, 0.0, 1.0]), np.array(["b", "a", "a", "b"])
+    models = [
+        SegmentedCalibrator(IsotonicCalibrator(), 3.0).fit(p, y[o], segment=segment[o]) for o in ([0, 1, 2, 3], [3, 2, 1, 0])
+    ]
+    np.testing.assert_array_equal(*(model.predict(p, segment) for model in models))
+
+
 def test_segments_that_are_missing_unseen_or_alone():
     p, y, segment = segmented()
     named = np.array([None if s == 3 else f"s{s}" for s in segment], dtype=object)

@@ -92,10 +92,10 @@ class SegmentedCalibrator(Calibrator):
         self._validate_params()
         p, labels, w, used = used_rows(prediction, y, sample_weight)
         values = _segments(segment, used.size)[used]
-        order = np.lexsort((w, labels, p))
+        self.segments_ = np.unique(values[_known(values)])
+        order = np.lexsort((self._codes(values), w, labels, p))  # sums are then the same in whatever order the rows came
         p, labels, w, values = p[order], labels[order], w[order], values[order]
         self.calibrator_ = clone(self.calibrator).fit(p, labels, w)
-        self.segments_ = np.unique(values[_known(values)])
         rows = self._rows(values)
         self.strength_ = (
             _credibility(self.calibrator_.predict(p), labels, w, rows) if self.strength == "auto" else float(self.strength)
@@ -115,14 +115,19 @@ class SegmentedCalibrator(Calibrator):
             raise ValueError("segment: numbers at fit and text at predict, or the reverse: give the same kind")
         return self.scale_ * self._blend(p, values) + self.shift_
 
-    def _rows(self, values: Any) -> list[Indices]:
-        """Which rows each segment has."""
+    def _codes(self, values: Any) -> Indices:
+        """The place of each row's segment among `segments_`, -1 for those missing or unseen."""
+        codes = np.full(values.size, -1, dtype=np.intp)
         known = np.flatnonzero(_known(values))
         known = known[np.isin(values[known], self.segments_)]
-        code = np.searchsorted(self.segments_, values[known])
-        order = np.argsort(code, kind="stable")
-        starts = np.searchsorted(code[order], np.arange(self.segments_.size))
-        return np.split(known[order], starts[1:]) if starts.size else []
+        codes[known] = np.searchsorted(self.segments_, values[known])
+        return codes
+
+    def _rows(self, values: Any) -> list[Indices]:
+        """Which rows each segment has."""
+        codes = self._codes(values)
+        order = np.argsort(codes, kind="stable")
+        return np.split(order, np.searchsorted(codes[order], np.arange(self.segments_.size)))[1:]
 
     def _blend(self, p: Floats, values: Any) -> Floats:
         blended: Floats = self.calibrator_.predict(p)
