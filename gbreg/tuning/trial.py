@@ -61,7 +61,7 @@ class Objective:
             fitted = self._fit(clone(model), fold, trial, [score[0] for score in scores])
             scores.append(self._measure(fitted, fold.test))
             rounds.append([part.best_iteration_ for part in fitted_parts(fitted)])
-            if len(self.metrics) == 1 and len(scores) < len(self.folds):
+            if len(self.metrics) == 1 and len(scores) < len(self.folds) and not self._watches_metric(model):
                 self._hold_against(trial, len(scores) * self.rounds, float(np.mean(scores)))
         trial.set_user_attr(ROUNDS, rounds)
         if len(scores) > 1:
