@@ -20,14 +20,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg import estimators
-from gbreg.calibration import CALIBRATORS, SegmentedCalibrator
+from gbreg.calibration import CALIBRATORS, PITCalibrator, SegmentedCalibrator
 from gbreg.engines import ENGINES
 from gbreg.estimators.columns import Columns
 from gbreg.losses import Loss, loss_from_json
 
 FORMAT = 1
 DESCRIPTION = "gbreg.json"
-_CALIBRATORS: tuple[type, ...] = (*CALIBRATORS.values(), SegmentedCalibrator)
+_CALIBRATORS: tuple[type, ...] = (*CALIBRATORS.values(), SegmentedCalibrator, PITCalibrator)
 ESTIMATORS: dict[str, type] = {name: getattr(estimators, name) for name in estimators.__all__} | {
     cls.__name__: cls for cls in _CALIBRATORS
 }

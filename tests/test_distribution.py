@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 from gbreg.discretize import make_edges, representatives, spans
-from gbreg.distribution import Bucketed, LogNormalDistribution, ZeroInflated
+from gbreg.distribution import Bucketed, LogNormalDistribution, Recalibrated, ZeroInflated
 
 steady = settings(max_examples=60, derandomize=True, deadline=None)
 LEVELS = (np.arange(400_000) + 0.5) / 400_000
@@ -51,6 +51,10 @@ FAMILY = {
     "buckets, Pareto tail": lambda: bucketed(0.4),
     "hurdle of buckets": lambda: ZeroInflated([0.0, 0.3, 1.0, 0.5, 0.2, 0.9], bucketed(0.2, zeros=0.0)),
 }
+MAP = [0.0, 0.1, 0.35, 0.8, 0.95, 1.0], [0.0, 0.2, 0.3, 0.7, 0.98, 1.0]
+FAMILY |= {f"recalibrated {name}": (lambda make=make: Recalibrated(make(), *MAP)) for name, make in FAMILY.items()}
+FAMILY["recalibrated twice"] = lambda: Recalibrated(FAMILY["recalibrated buckets"](), [0.0, 0.5, 1.0], [0.0, 0.3, 1.0])
+FAMILY["hurdle of recalibrated"] = lambda: ZeroInflated([0.0, 0.3, 1.0, 0.5, 0.2, 0.9], Recalibrated(lognormals(), *MAP))
 every = pytest.mark.parametrize("make", FAMILY.values(), ids=FAMILY)
 
 

@@ -2,19 +2,21 @@
 
 Every calibrator is fitted to (prediction, y, sample_weight) and preserves the sum on those rows. Order is preserved too:
 predictions that differ stay different (up to rounding, and unless all labels are 0, when 0 is predicted). To let old rows
-count less, weigh them by `time_decay`.
+count less, weigh them by `time_decay`. `PITCalibrator` is of another kind: it maps whole distributions.
 """
 
 from __future__ import annotations
 
 from gbreg.calibration.base import Calibrator, time_decay
 from gbreg.calibration.curves import IsotonicCalibrator, RatioCalibrator, SplineCalibrator
+from gbreg.calibration.pit import PITCalibrator
 from gbreg.calibration.segments import SegmentedCalibrator
 
 __all__ = [
     "CALIBRATORS",
     "Calibrator",
     "IsotonicCalibrator",
+    "PITCalibrator",
     "RatioCalibrator",
     "SegmentedCalibrator",
     "SplineCalibrator",

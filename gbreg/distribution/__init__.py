@@ -6,5 +6,6 @@ Arrays are float64 in the unit of the target. ``t`` and ``y`` are scalars or of 
 from gbreg.distribution.base import Distribution
 from gbreg.distribution.bucketed import Bucketed
 from gbreg.distribution.parametric import LogNormalDistribution, ZeroInflated
+from gbreg.distribution.recalibrated import Recalibrated
 
-__all__ = ["Bucketed", "Distribution", "LogNormalDistribution", "ZeroInflated"]
+__all__ = ["Bucketed", "Distribution", "LogNormalDistribution", "Recalibrated", "ZeroInflated"]

@@ -51,9 +51,9 @@ class Distribution(ABC):
     def mean(self) -> Floats:
         """E[Y]."""
 
-    @abstractmethod
     def mode(self) -> Floats:
         """The likeliest value; each class says how it weighs single values against densities."""
+        return self._likeliest(np.broadcast_to([0.0, 1.0], (len(self), 2)), np.ones((len(self), 1)))
 
     @abstractmethod
     def log_mean(self, scale: float = 1.0) -> Floats:
@@ -74,6 +74,14 @@ class Distribution(ABC):
         """P(Y > t), precise where it is small."""
 
     @abstractmethod
+    def pit(self, y: ArrayLike) -> Floats:
+        """Probability integral transform: P(Y < y) and P(Y <= y), shape (n, 2); they differ at atoms alone.
+
+        If the distributions are right, uniform draws between the two are uniform on [0, 1] over the rows.
+        Czado, Gneiting & Held (2009), doi:10.1111/j.1541-0420.2009.01191.x.
+        """
+
+    @abstractmethod
     def crps(self, y: ArrayLike) -> Floats:
         """Continuous ranked probability score, the integral of ``(cdf(x) - 1[x >= y])**2``: in the target's unit, lower
         is better, abs(y - value) for a certain value. Gneiting & Raftery (2007), doi:10.1198/016214506000001437."""
@@ -85,6 +93,20 @@ class Distribution(ABC):
     @abstractmethod
     def _inverse(self, levels: Floats) -> Floats:
         """The smallest value at which the cdf reaches the row's own levels, both of shape (n, j)."""
+
+    # What `Recalibrated` needs of the distribution whose cdf it maps.
+
+    @abstractmethod
+    def _areas(self, t: Floats) -> tuple[Floats, ...]:
+        """Integrals of cdf and cdf**2 up to t, then of sf and sf**2 from t on; t of shape (n,), finite."""
+
+    @abstractmethod
+    def _log_below(self, levels: Floats, scale: float) -> Floats:
+        """Integral of ``ln(1 + quantile / scale)`` from 0 to each level; levels of shape (n, j), not falling along a row."""
+
+    @abstractmethod
+    def _likeliest(self, levels: Floats, slopes: Floats) -> Floats:
+        """The mode once the cdf is mapped by straight pieces from level to level, of shape (n, j + 1) and (n, j)."""
 
     def quantile(self, q: ArrayLike) -> Floats:
         """The smallest value at which the cdf reaches q.
@@ -118,6 +140,15 @@ class Distribution(ABC):
         """Independent draws, shape (n, size)."""
         uniform = np.random.default_rng(random_state).random((len(self), size))
         return self._inverse(uniform)
+
+
+def mapped(x: Floats, levels: Floats, slopes: Floats) -> Floats:
+    """What straight pieces from level to level make of x, of shape (n, k)."""
+    pieces = (
+        slopes[:, j, None] * np.clip(x - levels[:, j, None], 0.0, (levels[:, j + 1] - levels[:, j])[:, None])
+        for j in range(slopes.shape[1])
+    )
+    return sum(pieces, np.zeros(x.shape))
 
 
 def check_scale(scale: float) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import quad
 
 from gbreg.discretize import bucket_of
-from gbreg.distribution.base import Distribution, Floats, check_scale, column, safe_log
+from gbreg.distribution.base import Distribution, Floats, check_scale, column, mapped, safe_log
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ class _Excess:
         ends = [0.0, *np.geomspace(1e-12, 60.0, 24)]
         pieces = (quad(integrand, a, b, epsabs=0.0, epsrel=1e-10)[0] for a, b in pairwise(ends))
         return float(np.log1p(start / scale)) + float(sum(pieces))
+
+    def log_below(self, share: Floats, start: float, scale: float) -> Floats:
+        """Integral of ``ln(1 + (start + x) / scale)`` over the least share of the mass."""
+        hazard = np.minimum(-safe_log(1.0 - share), 60.0)
+        nodes, weights = np.polynomial.legendre.leggauss(8)
+        total = share * np.log1p(start / scale)
+        for a, b in pairwise([0.0, *np.geomspace(1e-12, 1.0, 24)]):  # near 0 for the same reason
+            for node, weight in zip(nodes, weights, strict=True):
+                h = hazard * (a + (b - a) * (node + 1.0) / 2)
+                total = total + hazard * (b - a) / 2 * weight * np.exp(-h) * np.log1p(self.value(h) / (start + scale))
+        return total  # type: ignore[no-any-return]
 
 
 def _mean_log(low: Floats, high: Floats) -> Floats:
@@ -133,6 +144,18 @@ class _Inside:
         once, twice = mean * np.exp(-(1.0 - shape) * hazard), square * np.exp(-(2.0 - shape) * hazard)
         tail = (x - (mean - once), x - 2.0 * (mean - once) + (square - twice), once, twice)
         return tuple(np.where(self.is_tail[k], *pair) for pair in zip(tail, (*below, *above), strict=True))
+
+    def log_below(self, k: Any, share: Floats, scale: float) -> Floats:
+        """Integral of ``ln(1 + value / scale)`` over the least share of a bucket's mass."""
+        start, at = self.start[k] / scale, self.at[k] / scale
+        low, high = np.minimum(share, self.low[k]), np.clip(share - self.low[k], 0.0, self.high[k])
+        rising = low * _mean_log(start, start + self.left[k] / scale * _part(low, self.low[k]))
+        rising += high * _mean_log(at, at + self.right[k] / scale * _part(high, self.high[k]))
+        out = np.where(self.atom[k], share * np.log1p(at), rising)
+        if self.tail is not None:
+            beyond = self.is_tail[k]
+            out[beyond] = self.tail.log_below(share[beyond], self.start[-1], scale)
+        return out  # type: ignore[no-any-return]
 
     def log_mean(self, scale: float) -> Floats:
         start, at, end = self.start / scale, self.at / scale, self.end / scale
@@ -258,20 +281,29 @@ class Bucketed(Distribution):
     def mean(self) -> Floats:
         return self._mass @ self.representatives
 
-    def mode(self) -> Floats:
-        inside = self._inside
+    def _likeliest(self, levels: Floats, slopes: Floats) -> Floats:
+        inside, mass = self._inside, np.diff(mapped(self._bounds, levels, slopes), axis=1)
         # Where a tail begins its density is 1 / scale.
         width = inside.width if inside.tail is None else np.where(inside.is_tail, inside.tail.scale, inside.width)
-        likeliest = self._mass.argmax(axis=1)
-        density = np.where(inside.atom, 0.0, self._mass / np.where(inside.atom, 1.0, width))
+        likeliest = mass.argmax(axis=1)
+        density = np.where(inside.atom, 0.0, mass / np.where(inside.atom, 1.0, width))
         return self.representatives[np.where(inside.atom[likeliest], likeliest, density.argmax(axis=1))]  # type: ignore[no-any-return]
 
     def log_mean(self, scale: float = 1.0) -> Floats:
+        return self._mass @ self._log_means(scale)
+
+    def _log_means(self, scale: float) -> Floats:
         check_scale(scale)
         least = self._inside.start[0]
         if least <= -scale:
             raise ValueError(f"log_mean needs values above -scale = {-scale:g}, the first bucket begins at {least:g}")
-        return self._mass @ self._inside.log_mean(scale)
+        return self._inside.log_mean(scale)
+
+    def _log_below(self, levels: Floats, scale: float) -> Floats:
+        upto = np.zeros_like(self._bounds)
+        np.cumsum(self._mass * self._log_means(scale), axis=1, out=upto[:, 1:])
+        row, k, share = self._shares(levels)
+        return upto[row, k] + self._mass[row, k] * self._inside.log_below(k, share, scale)
 
     def _located(self, t: ArrayLike, name: str, finite: bool) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
         t = column(t, len(self), name, finite)
@@ -286,10 +318,20 @@ class Bucketed(Distribution):
         t, row, k = self._located(t, "t", finite=False)
         return self._above[row, k] + self._mass[row, k] * self._inside.sf(k, t)
 
+    def pit(self, y: ArrayLike) -> Floats:
+        y, row, k = self._located(y, "y", finite=True)
+        bounds = np.column_stack([self._bounds[row, k], self._bounds[row, k + 1]])
+        return np.where(self._inside.atom[k][:, None], bounds, self.cdf(y)[:, None])
+
     def _inverse(self, levels: Floats) -> Floats:
+        _, k, share = self._shares(levels)
+        return self._inside.inverse(k, share)
+
+    def _shares(self, levels: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """Row and bucket in which each level is reached, and the share of the bucket's mass that this takes."""
         k, row = self._reaching(levels), np.arange(len(self))[:, None]
         below, upto = self._bounds[row, k], self._bounds[row, k + 1]
-        return self._inside.inverse(k, np.clip((levels - below) / (upto - below), 0.0, 1.0))
+        return row, k, np.clip((levels - below) / (upto - below), 0.0, 1.0)
 
     def _reaching(self, levels: Floats) -> NDArray[np.intp]:
         """The first bucket, with some mass in it (which matters at 0), at whose end the cdf reaches each level."""
@@ -303,8 +345,9 @@ class Bucketed(Distribution):
         least: NDArray[np.intp] = np.maximum(k, (upto == 0).sum(axis=1)[:, None])
         return least
 
-    def crps(self, y: ArrayLike) -> Floats:
-        y, row, k = self._located(y, "y", finite=True)
+    @cached_property
+    def _outside(self) -> tuple[Floats, ...]:
+        """Integrals of cdf and cdf**2 over all buckets below each, then of sf and sf**2 over all above, of shape (n, K)."""
         inside, every, mass, below, above = (
             self._inside,
             np.arange(self.low.size),
@@ -312,19 +355,38 @@ class Bucketed(Distribution):
             self._bounds[:, :-1],
             self._above,
         )
-        t = np.clip(y, inside.start[k], inside.limit[k])
         # In bucket j the cdf is below + mass * share, and likewise from above: squared, and integrated over the bucket.
         once, squared, _, _ = inside.integrals(every, inside.end)
         _, _, once_above, squared_above = inside.integrals(every, inside.start)
-        lower = inside.width * below**2 + 2 * below * mass * once + mass**2 * squared
-        upper = inside.width * above**2 + 2 * above * mass * once_above + mass**2 * squared_above
-        others = np.where(every < k[:, None], lower, np.where(every > k[:, None], upper, 0.0)).sum(axis=1)
-        p, c, d = mass[row, k], below[row, k], above[row, k]
+        lower = inside.width * below + mass * once, inside.width * below**2 + 2 * below * mass * once + mass**2 * squared
+        upper = (
+            inside.width * above + mass * once_above,
+            inside.width * above**2 + 2 * above * mass * once_above + mass**2 * squared_above,
+        )
+        nothing = np.zeros((len(self), 1))
+        return (
+            *(np.hstack([nothing, np.cumsum(area[:, :-1], axis=1)]) for area in lower),
+            *(np.hstack([np.cumsum(area[:, :0:-1], axis=1)[:, ::-1], nothing]) for area in upper),
+        )
+
+    def _areas(self, t: Floats) -> tuple[Floats, ...]:
+        given, row, k = self._located(t, "t", finite=True)
+        t = np.clip(given, self._inside.start[k], self._inside.limit[k])
+        beyond, before = np.maximum(given - t, 0.0), np.maximum(t - given, 0.0)  # where the cdf is 1, and 0
+        inside, (lower, lower_squared, upper, upper_squared) = self._inside, (area[row, k] for area in self._outside)
+        p, c, d = self._mass[row, k], self._bounds[row, k], self._above[row, k]
         once, squared, once_above, squared_above = inside.integrals(k, t)
-        own = (t - inside.start[k]) * c**2 + 2 * c * p * once + p**2 * squared
-        rest = np.where(inside.is_tail[k], 0.0, inside.end[k] - t)
-        own += rest * d**2 + 2 * d * p * once_above + p**2 * squared_above
-        return np.abs(y - t) + others + own  # type: ignore[no-any-return]
+        passed, rest = t - inside.start[k], np.where(inside.is_tail[k], 0.0, inside.end[k] - t)
+        return (
+            beyond + lower + passed * c + p * once,
+            beyond + lower_squared + passed * c**2 + 2 * c * p * once + p**2 * squared,
+            before + upper + rest * d + p * once_above,
+            before + upper_squared + rest * d**2 + 2 * d * p * once_above + p**2 * squared_above,
+        )
+
+    def crps(self, y: ArrayLike) -> Floats:
+        _, below, _, above = self._areas(column(y, len(self), "y"))
+        return below + above
 
     def log_score(self, y: ArrayLike) -> Floats:
         y, row, k = self._located(y, "y", finite=True)

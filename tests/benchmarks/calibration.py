@@ -112,7 +112,8 @@ def _by_time(train: Part, window: int, cuts: Any, later: bool) -> Splits:
         used = (when <= start - gap) & ~block
         if later:
             used |= (when >= end + gap) & ~block
-        splits.append((np.flatnonzero(used), np.flatnonzero(block)))
+        if used.any():
+            splits.append((np.flatnonzero(used), np.flatnonzero(block)))
     return splits
 
 
