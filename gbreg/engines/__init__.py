@@ -17,6 +17,7 @@ from gbreg.engines.base import (
     scores_shape,
     thread_count,
 )
+from gbreg.engines.binned import SharedBins
 from gbreg.engines.catboost import CatBoost
 from gbreg.engines.lightgbm import LightGBM
 from gbreg.engines.xgboost import XGBoost
@@ -42,6 +43,7 @@ __all__ = [
     "Objective",
     "OnRound",
     "Rows",
+    "SharedBins",
     "Task",
     "TreeParameters",
     "get_engine",

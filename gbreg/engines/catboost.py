@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.engines.binned import binned, sharing
 from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {
@@ -24,6 +27,14 @@ _NATIVE = {
     "softmax": "MultiClass",
     "tweedie": "Tweedie:variance_power={power}",
 }
+
+# What a pool's bins depend on beside the number of borders and the seed: pools are not shared where it is set.
+_OF_BINS = frozenset(
+    {
+        *("feature_border_type", "per_float_feature_quantization", "ignored_features", "nan_mode", "input_borders"),
+        *("sparse_features_conflict_fraction", "dev_max_subset_size_for_build_borders", "task_type"),
+    }
+)
 
 
 class NativeObjective:
@@ -123,10 +134,9 @@ class CatBoost(Engine):
             params["eval_metric"] = "MultiRMSE" if multiple else "RMSE"
         callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]
         booster = catboost.CatBoost(params)
-        pool = self._pool(task, task.rows)
-        sets = [self._pool(task, rows) for rows in monitor.sets]
         try:
-            booster.fit(pool, eval_set=sets or None, callbacks=callbacks)
+            with self._binned(task, params) as (pool, *sets):
+                booster.fit(pool, eval_set=sets or None, callbacks=callbacks)
         finally:
             if objective is not None and objective.error is not None:
                 raise objective.error
@@ -177,7 +187,38 @@ class CatBoost(Engine):
             params |= {"loss_function": objective, "leaf_estimation_method": "Newton"}
         return {**params, "boost_from_average": False}
 
-    def _pool(self, task: Task, rows: Rows) -> Any:
+    def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
+        """The pools of training and evaluation rows; those that are shared quantised, in the bins of the training rows."""
+        every = [task.rows, *task.monitor.sets]
+        fields = [self._fields(task, rows) for rows in every]
+
+        X = task.rows.X
+        shared = sharing() and not (X.categorical or scipy.sparse.issparse(X.values) or _OF_BINS & set(params))
+
+        def make() -> list[Any]:
+            pools = [self.package().Pool(**self._columns(rows.X), **f) for rows, f in zip(every, fields, strict=True)]
+            if shared:
+                _quantise(pools, border_count=params["border_count"], random_seed=params["random_seed"])
+            return pools
+
+        def renew(pools: list[Any]) -> None:
+            for pool, field in zip(pools, fields, strict=True):
+                if field["weight"] is not None:
+                    pool.set_weight(field["weight"])
+                if field["baseline"] is not None:
+                    pool.set_baseline(field["baseline"])
+
+        if not shared:
+            return nullcontext(make())
+        # Labels of a pool cannot be changed.
+        known = [(f["weight"] is None, f["baseline"] is None) for f in fields]
+        key = (self.name, X.names, params["border_count"], params["random_seed"], tuple(known))
+        return binned(
+            key, [a for rows, f in zip(every, fields, strict=True) for a in (rows.X.values, f["label"])], make, renew
+        )
+
+    def _fields(self, task: Task, rows: Rows) -> dict[str, Any]:
+        """Labels, weights and starting scores as CatBoost takes them."""
         rows = task.as_trained(rows)
         weight = rows.weight
         if weight is not None and task.native is None:
@@ -187,12 +228,7 @@ class CatBoost(Engine):
             start = np.tile(task.loss.intercept_, (rows.X.n_rows, 1))
         elif task.n_outputs > 1:
             label = np.tile(label[:, None], task.n_outputs)  # one target an output, or CatBoost grows no such model
-        return self.package().Pool(
-            **self._columns(rows.X),
-            label=as_single(label, "labels"),
-            weight=as_single(weight, "weights"),
-            baseline=start,
-        )
+        return {"label": as_single(label, "labels"), "weight": as_single(weight, "weights"), "baseline": start}
 
     def _columns(self, X: Features) -> dict[str, Any]:
         names = legal_names(X.names, "")
@@ -224,6 +260,16 @@ class CatBoost(Engine):
 
     def from_bytes(self, data: bytes) -> Any:
         return self.package().CatBoost().load_model(blob=data)
+
+
+def _quantise(pools: list[Any], **bins: Any) -> None:
+    """Bin the first pool as a training would, and the others alike."""
+    pools[0].quantize(**bins)
+    with tempfile.TemporaryDirectory() as folder:
+        borders = str(Path(folder) / "borders.tsv")
+        pools[0].save_quantization_borders(borders)
+        for pool in pools[1:]:
+            pool.quantize(input_borders=borders)
 
 
 def _mean_weight(rows: Rows) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.engines.binned import binned
 from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {
@@ -23,6 +25,14 @@ _NATIVE = {
 # Native objectives that hand predictions to a metric, not raw scores. (Logarithms of probabilities are scores of a softmax.)
 _LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log", "cross_entropy": "logit", "softmax": "log"}
 _PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power", "n_classes": "num_class"}
+# What neither bins nor what is sampled for them depends on, as long as feature_pre_filter is off.
+_NOT_OF_BINS = frozenset(
+    {
+        *("objective", "metric", *_PARAMETER.values(), "learning_rate", "num_leaves", "max_depth", "min_data_in_leaf"),
+        *("min_sum_hessian_in_leaf", "bagging_fraction", "bagging_freq", "feature_fraction", "lambda_l1", "lambda_l2"),
+        *("min_gain_to_split", "boost_from_average", "verbosity"),
+    }
+)
 
 
 class NativeObjective:
@@ -79,20 +89,19 @@ class LightGBM(Engine):
     def train(self, task: Task) -> Any:
         lgb = self.package()
         params = self._parameters(task)
-        train_set = self._dataset(task, task.rows, params)
         monitor = task.monitor
-        sets = [self._dataset(task, rows, params, reference=train_set) for rows in monitor.sets]
         callbacks = list(task.callbacks)
         if monitor.active:
             callbacks.append(_StopWhenAsked(monitor, lgb))
-        booster = lgb.train(
-            params,
-            train_set,
-            num_boost_round=task.parameters.n_estimators,
-            valid_sets=sets,
-            feval=_Watch(task, sets) if sets else None,
-            callbacks=callbacks,
-        )
+        with self._binned(task, params) as (train_set, *sets):
+            booster = lgb.train(
+                params,
+                train_set,
+                num_boost_round=task.parameters.n_estimators,
+                valid_sets=sets,
+                feval=_Watch(task, sets) if sets else None,
+                callbacks=callbacks,
+            )
         booster = self._finished(booster, monitor.keep)
         add_to_first_round(booster, task.loss.intercept_)
         return booster
@@ -130,22 +139,48 @@ class LightGBM(Engine):
             }
         return {**params, "metric": "None", **(self.native_parameters(task.native) or {})}
 
+    def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
+        """The data sets of training and evaluation rows, in the bins of the training rows."""
+        every = [task.rows, *task.monitor.sets]
+        bins = {k: repr(v) for k, v in params.items() if k not in _NOT_OF_BINS or params["feature_pre_filter"]}
+        X = task.rows.X
+        key = (self.name, X.names, X.categorical, tuple(sorted(bins.items())))
+
+        def make() -> list[Any]:
+            sets = [self._dataset(task, task.rows, params)]
+            sets += [self._dataset(task, rows, params, reference=sets[0]) for rows in task.monitor.sets]
+            return sets
+
+        def renew(sets: list[Any]) -> None:
+            for dataset, rows in zip(sets, every, strict=True):
+                for name, value in self._fields(task, rows).items():
+                    setattr(dataset, name, value)
+                    dataset.set_field(name, value)
+
+        return binned(key, [rows.X.values for rows in every], make, renew)
+
     def _dataset(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
         lgb = self.package()
         names = legal_names(rows.X.names, '[]{}",:')
         data_params = {k: v for k, v in params.items() if k != "objective"}
-        rows = task.as_trained(rows)
         return lgb.Dataset(
             rows.X.values,
-            label=as_single(rows.y, "labels"),
-            weight=as_single(rows.weight, "weights"),
-            # class by class, as LightGBM wants it
-            init_score=None if task.native is None else np.repeat(task.loss.intercept_, rows.X.n_rows),
+            **self._fields(task, rows),
             reference=reference,
             feature_name=names or "auto",
             categorical_feature=list(rows.X.categorical),
             params=data_params,
         )
+
+    def _fields(self, task: Task, rows: Rows) -> dict[str, Any]:
+        """Labels, weights and starting scores as LightGBM takes them."""
+        trained = task.as_trained(rows)
+        return {
+            "label": as_single(trained.y, "labels"),
+            "weight": as_single(trained.weight, "weights"),
+            # class by class, as LightGBM wants it
+            "init_score": None if task.native is None else np.repeat(task.loss.intercept_, rows.X.n_rows),
+        }
 
     def _finished(self, booster: Any, keep: int | None) -> Any:
         """The booster without its training data, cut to `keep` rounds."""

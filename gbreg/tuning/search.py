@@ -188,7 +188,7 @@ def tune(
     search = one(estimator, labels, space) if losses is None else several(estimator, losses, labels, space)
     _check_loss_metric(estimator, metrics, search)
     workers = thread_count(n_jobs)
-    objective = Objective(search, folds, metrics, early_stopping_rounds, max(1, thread_count(None) // workers))
+    objective = Objective(search, folds, metrics, early_stopping_rounds, workers)
     study = open_study(
         storage,
         study_name,

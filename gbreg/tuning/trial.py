@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg.compare.models import boosted_parts, fitted_parts
-from gbreg.engines import EachRound
+from gbreg.engines import EachRound, SharedBins, thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.preset import Preset
 from gbreg.metrics import Metric
@@ -33,20 +33,22 @@ class Objective:
         folds: Sequence[Fold],
         metrics: Sequence[Metric | None],
         early_stopping_rounds: int | None,
-        n_threads: int,
+        workers: int,
     ):
         self.search = search
         self.folds = folds
         self.metrics = metrics
         self.early_stopping_rounds = early_stopping_rounds
-        self.n_threads = n_threads
+        self.n_threads = max(1, thread_count(None) // workers)
+        self.bins = SharedBins(2 * len(folds) * workers)  # models of two boosters train on two sets of rows
         models = [model for model, _ in search.models.values()]
         self.rounds = max((part.n_estimators for model in models for part in boosted_parts(model)), default=1)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         trial.set_user_attr(OWNER, owner())
         try:
-            return self._scores(trial)
+            with self.bins.in_use():
+                return self._scores(trial)
         except optuna.TrialPruned:
             raise
         except Exception as error:
