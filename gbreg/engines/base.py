@@ -237,7 +237,8 @@ class Monitor:
     metrics : sequence of MetricLike
         Evaluated after the loss itself.
     early_stopping_rounds : int or None
-        Stop after this many rounds without a better last metric (the loss, if there are no metrics) on the first set.
+        Stop after this many rounds without a better last metric (the loss, if there are no metrics) on the first set than
+        before, or than the loss's best constant had.
     on_round : callable or None
         Called with (rounds done, latest value or None) after every round; training stops where it returns True.
     """
@@ -259,6 +260,11 @@ class Monitor:
         self.rounds = 0
         self.best_round = 0
         self._best = math.inf
+        if self.keep is not None:
+            rows = self.sets[0]
+            constant = self._measured(rows, np.resize(loss.intercept_, scores_shape(loss, rows.y.size)))
+            score = self._signed(constant[self._watched])
+            self._best = math.inf if math.isnan(score) else score
 
     @property
     def active(self) -> bool:
@@ -268,21 +274,30 @@ class Monitor:
         """Evaluate set `index` at these complete raw scores."""
         rows = self.sets[index]
         raw = np.asarray(raw_prediction, dtype=np.float64).reshape(scores_shape(self.loss, rows.y.size))
-        history = self.history[f"validation_{index}"]
-        each = self.loss.value(rows.y, raw)
-        history.setdefault(self.loss.name, []).append(float(np.average(each, weights=rows.weight)))
+        for name, value in self._measured(rows, raw).items():
+            self.history[f"validation_{index}"].setdefault(name, []).append(value)
+
+    def _measured(self, rows: Rows, raw: Floats) -> dict[str, float]:
+        measured = {self.loss.name: float(np.average(self.loss.value(rows.y, raw), weights=rows.weight))}
         if self.metrics:
             predicted = self.loss.predict(raw)
-            for metric in self.metrics:
-                history.setdefault(metric.name, []).append(float(metric(rows.y, predicted, rows.weight)))
+            measured |= {metric.name: float(metric(rows.y, predicted, rows.weight)) for metric in self.metrics}
+        return measured
+
+    @property
+    def _watched(self) -> str:
+        return self.metrics[-1].name if self.metrics else self.loss.name
+
+    def _signed(self, value: float) -> float:
+        return -value if self.metrics and self.metrics[-1].greater_is_better else value
 
     def latest(self) -> float:
         """The watched metric on the first set."""
-        return self.history["validation_0"][self.metrics[-1].name if self.metrics else self.loss.name][-1]
+        return self.history["validation_0"][self._watched][-1]
 
     def score(self) -> float:
         """The watched metric with its sign turned so that less is better."""
-        return -self.latest() if self.metrics and self.metrics[-1].greater_is_better else self.latest()
+        return self._signed(self.latest())
 
     def end_round(self) -> bool:
         """Count a round; True when training should stop."""
@@ -291,12 +306,12 @@ class Monitor:
             self._best, self.best_round = self.score(), self.rounds
         asked = self.on_round is not None and self.on_round(self.rounds, self.latest() if self.sets else None)
         patience = self.early_stopping_rounds
-        return bool(asked) or patience is not None and bool(self.sets) and self.rounds - self.best_round >= patience
+        return bool(asked) or (patience is not None and bool(self.sets) and self.rounds - self.best_round >= patience)
 
     @property
     def keep(self) -> int | None:
-        """How many rounds the finished model keeps; None for all of them."""
-        return max(self.best_round, 1) if self.early_stopping_rounds is not None and self.sets else None
+        """How many rounds the finished model keeps, 0 if none beat the best constant; None for all of them."""
+        return self.best_round if self.early_stopping_rounds is not None and self.sets else None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral
@@ -67,8 +68,8 @@ class GBRegressor(BoostedRegressor):
         L2 penalty on leaf values, against Hessians scaled to a mean of 1.
     max_bins : int
     early_stopping_rounds : int or None
-        Stop after this many rounds without improvement on the first evaluation set, and keep the best round. Without
-        an `eval_set`, `validation_fraction` of the rows is held out.
+        Stop after this many rounds without improvement on the first evaluation set, and keep the best round: none, if
+        the loss's best constant was better than all. Without an `eval_set`, `validation_fraction` of the rows is held out.
     validation_fraction : float in (0, 1)
     eval_metric : "loss", str, callable (y_true, y_pred, sample_weight) -> float, or Metric
         What early stopping watches, on decoded predictions; "loss" is the loss being trained.
@@ -92,8 +93,9 @@ class GBRegressor(BoostedRegressor):
     Attributes
     ----------
     booster_ : lightgbm.Booster, xgboost.Booster or catboost.CatBoost
-        The engine's own model. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. None if all labels
-        are equal, or all rows: then nothing is trained, and that label or the loss's best constant is predicted.
+        The engine's own model. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. None where that label
+        or the loss's best constant is predicted: if all labels are equal, or all rows, or no round did better on the rows
+        that early stopping watches.
     loss_ : Loss
         The fitted loss.
     calibrator_ : Calibrator or None
@@ -250,9 +252,17 @@ class GBRegressor(BoostedRegressor):
     def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
         if rows.X.vary():
             task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
-            self.booster_ = get_engine(self.engine).train(task)
+            booster = get_engine(self.engine).train(task)
             self.evals_result_ = monitor.history
-            self.best_iteration_ = get_engine(self.engine).rounds(self.booster_)
+            if monitor.keep == 0:
+                warnings.warn(
+                    f"{self.loss_!r}: a constant is predicted, for none of {monitor.rounds} rounds did better on the rows "
+                    "that early stopping watches: watch more rows, more early_stopping_rounds, or better features",
+                    stacklevel=3,
+                )
+            else:
+                self.booster_ = booster
+                self.best_iteration_ = get_engine(self.engine).rounds(booster)
             self.loss_.settle(self.best_iteration_)
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
@@ -401,7 +411,8 @@ def _listeners(callbacks: Sequence[Any], shown: OnRound | None) -> tuple[OnRound
     heard = [c.function for c in callbacks if isinstance(c, EachRound)] + ([] if shown is None else [shown])
 
     def each(done: int, latest: float | None) -> bool:
-        return any([function(done, latest) for function in heard])
+        asked = [function(done, latest) for function in heard]  # all of them hear of every round
+        return any(asked)
 
     return each if heard else None, [c for c in callbacks if not isinstance(c, EachRound)]
 

@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import GBRegressor, objective
+from gbreg import GBRegressor, load, objective
 from gbreg.links import Interval
 from gbreg.losses import (
     ZILN,
@@ -555,6 +555,31 @@ def test_validation_fraction(engine: str) -> None:
     assert model.loss_.intercept_[0] == pytest.approx(np.delete(y, held).mean(), rel=1e-12)
     with pytest.raises(ValueError, match="n_samples=5 leaves no row for training: pass eval_set="):
         small(validation_fraction=0.9, early_stopping_rounds=1).fit(X[:5], y[:5])
+
+
+@every_engine
+@pytest.mark.parametrize(
+    ("loss", "metric"), [("squared_error", "loss"), ("poisson", "xauc"), ("poisson", "spearman"), ("ziln", "loss")]
+)
+def test_where_no_round_is_better_than_the_best_constant(engine: str, loss: str, metric: str, tmp_path: Any) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 3)), rng.exponential(size=300) + 1.0
+    held = X[:200], y[:200]
+    wrong = X[:200], y.max() + y.min() - y[:200]  # what is learnt from y is the opposite of these
+    model = small(loss, engine=engine, n_estimators=30, early_stopping_rounds=4, eval_metric=metric)
+    assert model.fit(X, y, eval_set=held).best_iteration_ > 1
+    if metric == "spearman":  # which has no value for a constant: the least bad round is kept
+        assert model.fit(X, y, eval_set=wrong).best_iteration_ >= 1
+        return
+    with pytest.warns(UserWarning, match=r"a constant is predicted, for none of \d+ rounds did better"):
+        model.fit(X, y, eval_set=wrong)
+    assert model.best_iteration_ == 0
+    assert model.booster_ is None
+    assert len(next(iter(model.evals_result_["validation_0"].values()))) >= 4
+    constant = model.loss_.predict(np.resize(model.loss_.intercept_, (300, *np.shape(model.predict_raw(X))[1:])))
+    np.testing.assert_array_equal(model.predict(X), constant)
+    model.save(tmp_path / "model.gbreg")
+    np.testing.assert_array_equal(load(tmp_path / "model.gbreg").predict(X), constant)
 
 
 def lightgbm_stop(seen: list[int]) -> Any:

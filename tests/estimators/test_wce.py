@@ -78,9 +78,11 @@ def test_loss_is_gbregressor():
 
 @pytest.mark.parametrize("implementation", ["duplicate", "youtube"])
 def test_rows_held_out_are_held_out_with_their_copies(implementation):
-    X, y, _ = watched(400)
-    X = np.column_stack([X, np.arange(400)])  # each row can be learnt by heart
-    fitted = model(implementation=implementation, n_estimators=300, max_leaves=64, early_stopping_rounds=5).fit(X, y)
+    X, y, _ = watched(1500)
+    X = np.column_stack([X, np.arange(1500)])  # each row can be learnt by heart
+    fitted = model(
+        implementation=implementation, n_estimators=300, max_leaves=64, learning_rate=0.01, early_stopping_rounds=5
+    ).fit(X, y)
     assert fitted.best_iteration_ < 100
     history = fitted.evals_result_["validation_0"]["bernoulli"]
     assert np.argmin(history) + 1 == fitted.best_iteration_
