@@ -1,26 +1,30 @@
-"""CalibratedRegressor: any regressor, with the sum of its predictions made right."""
+"""CalibratedRegressor: any regressor, with the sum of its predictions, or all of their distribution, made right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.model_selection import KFold, check_cv
+from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from gbreg.calibration import CALIBRATORS, Calibrator, SegmentedCalibrator, get_calibrator
+from gbreg.calibration import CALIBRATORS, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features, segment_column, take_rows
 from gbreg.estimators.parts import as_sets, fit_part, n_rows
-from gbreg.estimators.regressor import as_labels
+from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.losses.base import Floats, check_sample_weight
+
+if TYPE_CHECKING:
+    from gbreg.distribution import Distribution
 
 
 class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,13 +36,14 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
     Parameters
     ----------
     estimator : regressor
-        Any.
-    method : {"ratio", "isotonic", "spline"} or Calibrator, default "isotonic"
-        See `gbreg.calibration`.
+        Any; one with ``predict_distribution`` for "pit".
+    method : {"ratio", "isotonic", "spline", "pit"}, Calibrator or PITCalibrator, default "isotonic"
+        See `gbreg.calibration`. "pit" maps the predicted distributions, from which everything is then read.
     cv : int, splitter, iterable of (train, test) or "prefit", default 5
-        An int is a number of folds, of rows drawn at random, the same at each fit. Rows that no split tests (the first of a
-        `TimeSeriesSplit`) have no part in the map. "prefit": the estimator is already fitted, and `fit` is given rows that
-        it did not see, for the map alone; scikit-learn's ``clone`` makes it unfitted again.
+        An int is a number of folds, of rows (of groups, if `fit` is given any) drawn at random, the same at each fit. Rows
+        that no split tests (the first of a `TimeSeriesSplit`) have no part in the map. "prefit": the estimator is already
+        fitted, and `fit` is given rows that it did not see, for the map alone; scikit-learn's ``clone`` makes it unfitted
+        again.
     segment : str, int or None
         A column, by name or index (integers are always indices), of numbers or categories: each of its values has a map of
         its own, drawn toward that of all rows the more, the fewer its rows; see `SegmentedCalibrator`.
@@ -47,14 +52,15 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
     ----------
     estimator_ : estimator
         Fitted to all rows.
-    calibrator_ : Calibrator
+    calibrator_ : Calibrator or PITCalibrator
     segment_index_ : int or None
     n_features_in_, feature_names_in_
 
     Notes
     -----
-    Predictions keep their order (with `segment`, within each segment), unless all labels are 0. The sum is right on rows
-    like the training rows, whatever the estimator's functional. `estimator_` and ``calibrator_.predict`` give the two steps.
+    Predictions keep their order (with `segment`, within each segment; with "pit", for most rows), unless all labels are 0.
+    The sum is right on rows like the training rows, whatever the estimator's functional (with "pit", as far as the
+    distributions then are). `estimator_` and ``calibrator_.predict`` give the two steps.
 
     Examples
     --------
@@ -71,12 +77,20 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "method": [StrOptions(set(CALIBRATORS)), Calibrator],
+        "method": [StrOptions({*CALIBRATORS, "pit"}), Calibrator, PITCalibrator],
         "cv": ["cv_object", StrOptions({"prefit"})],
         "segment": [str, Interval(Integral, 0, None, closed="left"), None],
     }
 
-    def __init__(self, estimator: Any, method: str | Calibrator = "isotonic", cv: Any = 5, segment: str | int | None = None):
+    calibrator_: Calibrator | PITCalibrator
+
+    def __init__(
+        self,
+        estimator: Any,
+        method: str | Calibrator | PITCalibrator = "isotonic",
+        cv: Any = 5,
+        segment: str | int | None = None,
+    ):
         self.estimator = estimator
         self.method = method
         self.cv = cv
@@ -88,6 +102,8 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        calibration_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
         callbacks: Sequence[Any] | None = None,
@@ -100,6 +116,12 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), optional
             Passed on, and used by the map; an error where the estimator takes none (with "prefit" it need not).
+        calibration_weight : array-like of shape (n_samples,), optional
+            What rows count in the map alone, times `sample_weight`: ``time_decay(time, half_life)`` of `gbreg.calibration`
+            lets it follow the latest rows.
+        groups : array-like of shape (n_samples,), optional
+            Passed to the splitter, and on to an estimator that takes groups: rows of one customer, say, whose labels
+            overlap, are then on one side.
         eval_set : (X, y) or list of them, optional
             Passed on as it is, to the model of each fold too; so are the next two.
         eval_sample_weight : array or list of arrays, optional
@@ -114,52 +136,106 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         ValueError
             For a column that is not there, splits that test no row, and weights or evaluation sets that the estimator does
             not take.
+        TypeError
+            For method "pit" and an estimator that predicts no distribution.
         """
         self._validate_params()
-        calibrator = clone(get_calibrator(self.method))
+        calibrator = self._new_calibrator()
         X = check_features(self, X, reset=True)
         labels = as_labels(self, y)
         check_consistent_length(X, labels)
         self.segment_index_ = None if self.segment is None else segment_column(X, self.segment, "segment")[0]
-        if self.segment is not None and not isinstance(calibrator, SegmentedCalibrator):
-            calibrator = SegmentedCalibrator(calibrator)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         sets = as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self))
+        counts = weight
+        if calibration_weight is not None:
+            counts = check_sample_weight(calibration_weight, labels.size) * (1.0 if weight is None else weight)
+        grouped = None if groups is None else check_groups(groups, labels.size)
+        passed = grouped if has_fit_parameter(self.estimator, "groups") else None
         if self.cv == "prefit":
             check_is_fitted(self.estimator)
-            held, predicted = np.arange(labels.size), np.asarray(self.estimator.predict(X), dtype=np.float64)
+            held, seen = np.arange(labels.size), _seen(self.estimator, X, labels, calibrator)
             self.estimator_ = self.estimator
         else:
-            held, predicted = self._cross_fitted(X, labels, weight, sets, callbacks)
-            self.estimator_ = fit_part(self.estimator, X, labels, weight, sets, callbacks)
-        self.calibrator_ = calibrator.fit(
-            predicted, labels[held], None if weight is None else weight[held], self._segments(take_rows(X, held))
-        )
+
+            def fitted(rows: Any) -> Any:
+                return fit_part(
+                    self.estimator,
+                    take_rows(X, rows),
+                    labels[rows],
+                    None if weight is None else weight[rows],
+                    sets,
+                    callbacks,
+                    None if passed is None else passed[rows],
+                )
+
+            splits = list(self._splits(X, labels, grouped))
+            held = np.concatenate([np.arange(labels.size)[test] for _, test in splits])
+            seen = np.concatenate(
+                [_seen(fitted(train), take_rows(X, test), labels[test], calibrator) for train, test in splits]
+            )
+            self.estimator_ = fitted(np.arange(labels.size))
+        counted = None if counts is None else counts[held]
+        if isinstance(calibrator, PITCalibrator):
+            self.calibrator_ = calibrator.fit_pit(seen, counted)
+        else:
+            self.calibrator_ = calibrator.fit(seen, labels[held], counted, self._segments(take_rows(X, held)))
         return self
 
-    def _cross_fitted(
-        self, X: Any, y: Floats, weight: Floats | None, sets: list[Any], callbacks: Sequence[Any] | None
-    ) -> tuple[Any, Floats]:
-        """Rows that were held out, and what the models of the others predict for them."""
-        # Tables are often sorted by time or by label: the folds must not be.
-        folds = KFold(self.cv, shuffle=True, random_state=0) if isinstance(self.cv, Integral) else check_cv(self.cv)
-        held, predicted = [], []
-        for train, test in folds.split(np.empty((n_rows(X), 0)), y):
-            model = fit_part(
-                self.estimator, take_rows(X, train), y[train], None if weight is None else weight[train], sets, callbacks
-            )
-            held.append(np.arange(y.size)[test])
-            predicted.append(np.asarray(model.predict(take_rows(X, test)), dtype=np.float64))
-        return np.concatenate(held), np.concatenate(predicted)
+    def _new_calibrator(self) -> Calibrator | PITCalibrator:
+        if self.method == "pit" or isinstance(self.method, PITCalibrator):
+            if not hasattr(self.estimator, "predict_distribution"):
+                raise TypeError(
+                    f"method={self.method!r}: {type(self.estimator).__name__} predicts no distribution; use one with "
+                    "predict_distribution, such as BucketRegressor, or method='isotonic'"
+                )
+            if self.segment is not None:
+                raise ValueError(f"segment={self.segment!r}: method={self.method!r} has one map for all rows; leave it out")
+            return clone(self.method) if isinstance(self.method, PITCalibrator) else PITCalibrator()
+        calibrator: Calibrator = clone(get_calibrator(self.method))
+        if self.segment is not None and not isinstance(calibrator, SegmentedCalibrator):
+            return SegmentedCalibrator(calibrator)
+        return calibrator
+
+    def _splits(self, X: Any, y: Floats, groups: Any) -> Any:
+        """Pairs (rows that train, rows held out)."""
+        folds = check_cv(self.cv)
+        if isinstance(self.cv, Integral):
+            # Tables are often sorted by time or by label: the folds must not be.
+            kind = KFold if groups is None else GroupKFold
+            folds = kind(self.cv, shuffle=True, random_state=0)
+        return folds.split(np.empty((n_rows(X), 0)), y, groups)
 
     def _segments(self, X: Any) -> Any:
         return None if self.segment_index_ is None else segment_column(X, self.segment_index_, "segment")[1]
 
-    def predict(self, X: Any) -> Floats:
-        """Calibrated predictions of shape (n_samples,), in the unit of the target."""
+    def predict(self, X: Any, functional: Functional = None) -> Floats:
+        """Calibrated predictions of shape (n_samples,), in the unit of the target.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        functional : {"mean", "median", "mode", "log_mean"}, float or None
+            What to read from `predict_distribution`; a float in (0, 1) is a quantile. None is the calibrated prediction:
+            the mean if `method` is "pit".
+        """
         check_is_fitted(self, "calibrator_")
+        if functional is not None:
+            return read(self.predict_distribution(X), functional)
         X = check_features(self, X, reset=False)
-        return self.calibrator_.predict(self.estimator_.predict(X), self._segments(X))  # type: ignore[no-any-return]
+        if isinstance(self.calibrator_, PITCalibrator):
+            return self.predict_distribution(X).mean()
+        return self.calibrator_.predict(self.estimator_.predict(X), self._segments(X))
+
+    def predict_distribution(self, X: Any) -> Distribution:
+        """The distribution of every row's label, recalibrated if `method` is "pit", else as the estimator predicts it."""
+        check_is_fitted(self, "calibrator_")
+        distribution: Distribution = self.estimator_.predict_distribution(check_features(self, X, reset=False))
+        return self.calibrator_.predict(distribution) if isinstance(self.calibrator_, PITCalibrator) else distribution
+
+    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
+        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
+        return self.predict_distribution(X).quantile(q)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -167,3 +243,10 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         tags.input_tags.allow_nan, tags.input_tags.sparse = part.input_tags.allow_nan, part.input_tags.sparse
         tags.target_tags.positive_only = part.target_tags.positive_only
         return tags
+
+
+def _seen(model: Any, X: Any, y: Floats, calibrator: Calibrator | PITCalibrator) -> Floats:
+    """What the calibrator learns from: predictions, or where labels lie in the predicted distributions."""
+    if isinstance(calibrator, PITCalibrator):
+        return model.predict_distribution(X).pit(y)  # type: ignore[no-any-return]
+    return np.asarray(model.predict(X), dtype=np.float64)

@@ -75,6 +75,7 @@ class Recipe:
         return f"{self.rows}, {self.method}"
 
 
+DRIFTING = ("retail2_ltv", "pg15_claims")
 Splits = list[tuple[Any, Any]]
 
 
@@ -158,17 +159,24 @@ def judge(make: Callable[[], Any], train: Part, judged: Part, tried: list[Recipe
     return found
 
 
+def _met(name: str, before: Outcome, after: Outcome) -> bool:
+    """Within 3% of the sum, or half as far from it as without a map on sets that drift, and no ranking lost."""
+    allowed = abs(before.pcoc - 1) / 2 if name in DRIFTING else 0.03
+    return abs(after.pcoc - 1) <= allowed and after.xauc - before.xauc >= -0.0005
+
+
 def table(data: DataSet, train: Part, judged: Part, tried: list[Recipe], options: dict[str, Any]) -> Table:
-    columns = ("model", "before", *(r.name for r in tried), "XAUC, most lost", "s")
+    columns = ("model", "before", *(r.name for r in tried), "met", "XAUC, most lost", "s")
     rows = []
     for name in models(train.y, options):
         start = time.perf_counter()
         before, *after = judge(lambda name=name: models(train.y, options)[name], train, judged, tried, data.window)
         lost = min(a.xauc - before.xauc for a in after)
         seconds = f"{time.perf_counter() - start:.0f}"
-        rows.append((name, *(f"{o.pcoc:.3f}" for o in (before, *after)), f"{lost:+.5f}", seconds))
+        met = "yes" if _met(data.name, before, after[0]) else "no"
+        rows.append((name, *(f"{o.pcoc:.3f}" for o in (before, *after)), met, f"{lost:+.5f}", seconds))
         print(*rows[-1], sep="  ", flush=True)
-    note = "Predicted over observed sum; what XAUC loses by the map, at most."
+    note = "Predicted over observed sum; what XAUC loses by a map, at most. Met: by the first recipe."
     title = f"{data.name}: {train.y.size:,} rows to train and calibrate on, {judged.y.size:,} to judge by"
     return Table(title, note, columns, rows)
 
@@ -180,8 +188,10 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--rows", type=int, default=50_000, help="at most so many rows to train on, drawn at random")
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--held-out", nargs="+", choices=ROWS, default=list(ROWS), help="rows that the map is learnt from")
-    parser.add_argument("--methods", nargs="+", choices=CALIBRATORS, default=["ratio", "isotonic"])
+    parser.add_argument(
+        "--held-out", nargs="+", choices=ROWS, default=["folds", "last fifth"], help="rows that the map is learnt from"
+    )
+    parser.add_argument("--methods", nargs="+", choices=CALIBRATORS, default=["isotonic", "ratio"])
     given = parser.parse_args()
     options = {"n_estimators": given.rounds, "random_state": 0, "n_jobs": 1}
     for name in given.sets:

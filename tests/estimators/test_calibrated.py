@@ -10,18 +10,28 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
+from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, TimeSeriesSplit, cross_val_predict
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, TimeSeriesSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import CalibratedRegressor, GBRegressor, ZILNRegressor, load
-from gbreg.calibration import CALIBRATORS, IsotonicCalibrator, SegmentedCalibrator, get_calibrator
+from gbreg import BucketRegressor, CalibratedRegressor, GBRegressor, ZILNRegressor, load
+from gbreg.calibration import (
+    CALIBRATORS,
+    IsotonicCalibrator,
+    PITCalibrator,
+    RatioCalibrator,
+    SegmentedCalibrator,
+    get_calibrator,
+    time_decay,
+)
+from gbreg.distribution import Recalibrated
 from gbreg.engines import ENGINES
 from gbreg.losses import TransformedSquaredError
 from gbreg.metrics import pcoc, xauc
@@ -123,6 +133,53 @@ def test_prefit():
     assert np.sum(weight * model.predict(new)) == pytest.approx(np.sum(weight * truth))
 
 
+def test_weights_of_the_map_alone():
+    X, y = spend(400)
+    rng = np.random.default_rng(0)
+    weight, recent = rng.integers(1, 4, 400).astype(float), time_decay(np.arange(400.0), 50.0)
+    cv = KFold(4)
+    model = CalibratedRegressor(low(), "ratio", cv).fit(X, y, weight, calibration_weight=recent)
+    predicted = cross_val_predict(low(), X, y, cv=cv, params={"sample_weight": weight})
+    both = weight * recent
+    assert model.calibrator_.scale_ == pytest.approx(np.sum(both * y) / np.sum(both * predicted), rel=1e-12)
+    np.testing.assert_array_equal(model.estimator_.predict(X), low().fit(X, y, weight).predict(X))
+    alone = CalibratedRegressor(low(), "ratio", cv).fit(X, y, calibration_weight=recent)
+    predicted = cross_val_predict(low(), X, y, cv=cv)
+    assert alone.calibrator_.scale_ == pytest.approx(np.sum(recent * y) / np.sum(recent * predicted), rel=1e-12)
+    with pytest.raises(ValueError, match="sample_weight"):
+        CalibratedRegressor(low()).fit(X, y, calibration_weight=-recent)
+
+
+class Relatives(Memory):
+    """Predicts the label of a row if it has seen one of the row's group, the second column; keeps the groups given."""
+
+    fits: list = []
+
+    def fit(self, X, y, groups=None):
+        self.seen_ = dict(zip(X[:, 1], y, strict=True))
+        self.fits.append(groups)
+        return self
+
+    def predict(self, X):
+        return np.array([self.seen_.get(g, -1.0) for g in X[:, 1]])
+
+
+@pytest.mark.parametrize("cv", [5, GroupKFold(3)], ids=str)
+def test_groups_stay_together(cv):
+    group = np.random.default_rng(0).integers(0, 12, 60)
+    X = np.column_stack([np.arange(60.0), group])
+    Relatives.fits.clear()
+    model = CalibratedRegressor(Relatives(), "ratio", cv).fit(X, np.full(60, 5.0), groups=group)
+    assert (model.calibrator_.scale_, model.calibrator_.shift_) == (1.0, 6.0)  # no fold knew a relative
+    np.testing.assert_array_equal(Relatives.fits[-1], group)
+    assert sum(len(np.unique(g)) for g in Relatives.fits[:-1]) == 12 * (len(Relatives.fits) - 2)
+    apart = CalibratedRegressor(Relatives(), "ratio", 5).fit(X, np.full(60, 5.0))
+    assert apart.calibrator_.shift_ < 6.0
+    CalibratedRegressor(Memory(), "ratio", cv).fit(X, np.full(60, 5.0), groups=group)  # takes no groups itself
+    with pytest.raises(ValueError, match="groups must be one-dimensional with one entry a row"):
+        CalibratedRegressor(Memory(), "ratio", cv).fit(X, np.full(60, 5.0), groups=group[1:])
+
+
 def test_what_is_passed_on():
     X, y = spend(50)
     weight, w_new = np.linspace(1, 2, 50), np.ones(20)
@@ -195,8 +252,74 @@ def test_segments_that_the_model_does_not_know_apart():
     assert np.abs(errors[:, 1]).max() < 0.1
 
 
+# Whole distributions
+
+
+def visits(n=3000, seed=0):
+    """Many zeros, and a spread that grows with a column."""
+    X, y = spend(n, seed)
+    rng = np.random.default_rng(seed + 100)
+    return X, np.where(rng.random(n) < 0.3, 0.0, y * np.exp(0.3 * X[:, 1] * rng.normal(size=n)))
+
+
+NARROW = {"n_estimators": 30, "learning_rate": 0.3, "n_jobs": 1}  # overfitted: too sure of itself
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_distributions_that_are_too_narrow(engine):
+    X, y = visits()
+    new, truth = visits(4000, seed=1)
+    calibrated = CalibratedRegressor(ZILNRegressor(engine=engine, **NARROW), "pit").fit(X, y)
+    before, after = calibrated.estimator_.predict_distribution(new), calibrated.predict_distribution(new)
+    assert isinstance(after, Recalibrated)
+
+    def distance(d):
+        low, high = d.pit(truth).T
+        return stats.kstest(low + (high - low) * np.random.default_rng(0).random(truth.size), "uniform").statistic
+
+    assert distance(before) > 0.06
+    assert distance(after) < 0.035
+    assert after.crps(truth).mean() < before.crps(truth).mean()
+    assert after.log_score(truth).mean() < before.log_score(truth).mean()
+    too_low, high = before.quantile(0.9), calibrated.predict_quantile(new, 0.9)
+    assert np.mean(truth <= too_low) < 0.88
+    assert np.mean(truth <= high) == pytest.approx(0.9, abs=0.015)  # three standard errors of 4000 rows
+
+
+def test_pit_is_cross_fitted_and_read_everywhere():
+    X, y = visits(900)
+    weight = np.random.default_rng(0).integers(1, 4, y.size).astype(float)
+    cv = KFold(3)
+    inner = BucketRegressor(n_buckets=8, n_estimators=10, n_jobs=1)
+    model = CalibratedRegressor(inner, PITCalibrator(16), cv).fit(X, y, weight)
+    parts = [
+        clone(inner).fit(X[train], y[train], weight[train]).predict_distribution(X[test]).pit(y[test])
+        for train, test in cv.split(X)
+    ]
+    by_hand = PITCalibrator(16).fit_pit(np.concatenate(parts), weight)
+    np.testing.assert_array_equal(model.calibrator_.heights_, by_hand.heights_)
+    d = by_hand.predict(clone(inner).fit(X, y, weight).predict_distribution(X))
+    np.testing.assert_array_equal(model.predict(X), d.mean())
+    for functional in ("mean", "median", "mode", "log_mean"):
+        np.testing.assert_array_equal(model.predict(X, functional), getattr(d, functional)())
+    np.testing.assert_array_equal(model.predict(X, functional=0.9), d.quantile(0.9))
+    np.testing.assert_array_equal(model.predict_quantile(X, [0.1, 0.9]), d.quantile([0.1, 0.9]))
+    prefit = CalibratedRegressor(clone(inner).fit(X, y), "pit", "prefit").fit(*visits(500, seed=1))
+    assert isinstance(prefit.predict_distribution(X), Recalibrated)
+    # Other methods leave the distribution as it is.
+    plain = CalibratedRegressor(inner, "ratio", cv).fit(X, y)
+    np.testing.assert_array_equal(plain.predict(X, "mean"), plain.estimator_.predict(X, "mean"))
+    assert isinstance(plain.calibrator_, RatioCalibrator)
+
+
 def test_mistakes():
     X, y = spend(60)
+    with pytest.raises(
+        TypeError, match="method='pit': LinearRegression predicts no distribution; use one with predict_dist"
+    ):
+        CalibratedRegressor(LinearRegression(), "pit").fit(X, y)
+    with pytest.raises(ValueError, match="segment=3: method='pit' has one map for all rows; leave it out"):
+        CalibratedRegressor(ZILNRegressor(), "pit", segment=3).fit(X, y)
     with pytest.raises(ValueError, match="'method' parameter of CalibratedRegressor must be"):
         CalibratedRegressor(low(), "platt").fit(X, y)
     with pytest.raises(ValueError, match="'estimator' parameter of CalibratedRegressor must be"):
@@ -221,6 +344,8 @@ MODELS = {
     "ratio": CalibratedRegressor(low(n_estimators=5), "ratio", 3),
     "isotonic": CalibratedRegressor(low(n_estimators=5), "isotonic", 3),
     "spline": CalibratedRegressor(ZILNRegressor(n_estimators=5, n_jobs=1), "spline", 3),
+    "pit": CalibratedRegressor(ZILNRegressor(n_estimators=5, n_jobs=1), "pit", 3),
+    "pit, buckets": CalibratedRegressor(BucketRegressor(n_buckets=8, n_estimators=5, n_jobs=1), PITCalibrator(8), 3),
     "segments": CalibratedRegressor(low(n_estimators=5), IsotonicCalibrator(min_share=0.05), 3, segment=3),
     "segments by text": CalibratedRegressor(low(n_estimators=5), "spline", 3, segment="s"),
 }
@@ -252,7 +377,7 @@ def test_pipeline_and_search():
 
 
 def expected_failures(model):
-    if not isinstance(model.estimator, GBRegressor):
+    if not isinstance(model.estimator, GBRegressor | ZILNRegressor):
         return {}
     reason = "LightGBM finds bins and counts leaves by rows, in which weights are not rows"
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in ("dense", "sparse")}
@@ -263,6 +388,7 @@ def expected_failures(model):
         CalibratedRegressor(LinearRegression()),
         CalibratedRegressor(low(learning_rate=0.3), "spline", 3, segment=0),
         CalibratedRegressor(GBRegressor(n_estimators=20, learning_rate=0.3, n_jobs=1), "ratio"),
+        CalibratedRegressor(ZILNRegressor(n_estimators=20, learning_rate=0.3, n_jobs=1), "pit", 3),
     ],
     expected_failed_checks=expected_failures,
 )
