@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -264,12 +265,15 @@ def _run(
             pace = (clock.monotonic() - started) / max(1, len(finished(study)) - before)
             progress(_progress(study, n_trials, pace))
 
-    try:
-        to_do = missing(study, n_trials)
-        if to_do:
-            study.optimize(objective, to_do, timeout, n_jobs=workers, catch=(Exception,), callbacks=[after])
-    except KeyboardInterrupt:
-        return True
+    to_do = missing(study, n_trials)
+    with warnings.catch_warnings():  # around all threads, for the filters are theirs together
+        # A trial that ends in a constant has its score like any other, and one that was pruned had no chance.
+        warnings.filterwarnings("ignore", ".*a constant is predicted")
+        try:
+            if to_do:
+                study.optimize(objective, to_do, timeout, n_jobs=workers, catch=(Exception,), callbacks=[after])
+        except KeyboardInterrupt:
+            return True
     return False
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.pruners import NopPruner
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
@@ -95,7 +96,7 @@ class Objective:
             if w_watched is not None:
                 given["eval_sample_weight"] = [w_watched]
         ending = None
-        if self._watches_metric(model) and len(self.metrics) == 1:
+        if self._watches_metric(model) and len(self.metrics) == 1 and not isinstance(trial.study.pruner, NopPruner):
             ending = _Pruning(self, trial, earlier)
             given["callbacks"] = [EachRound(ending)]
         model.fit(X, y, **given)

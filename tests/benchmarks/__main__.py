@@ -12,7 +12,7 @@ from pathlib import Path
 
 import joblib
 
-from tests.benchmarks import families, fits, kernels, leaves, memory, startup
+from tests.benchmarks import families, fits, kernels, leaves, memory, startup, tuning
 from tests.benchmarks.measure import Plan, Table
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
     "bucket memory": memory.of_buckets,
     "families": families.families,
     "leaves": leaves.vector_leaves,
+    "tuning": tuning.tuning,
 }
 PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
 

@@ -44,7 +44,9 @@ MODELS: dict[str, tuple[Any, set[str]]] = {
 def spend(n: int = 300, zeros: float = 0.3) -> tuple[Any, Any]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 4))
-    return X, np.where(rng.random(n) < zeros, 0.0, np.exp(0.7 * X[:, 0] + 0.5 * rng.normal(size=n)))
+    y = np.exp(0.7 * X[:, 0] + 0.5 * rng.normal(size=n))
+    appetite = X[:, 1] + 0.3 * rng.normal(size=n)
+    return X, np.where(appetite < np.quantile(appetite, zeros), 0.0, y) if zeros else y
 
 
 def asked(seed: int = 0) -> optuna.Trial:
