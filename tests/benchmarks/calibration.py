@@ -20,9 +20,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kstest
 from sklearn.model_selection import KFold
 
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, WCERegressor, ZILNRegressor
+from gbreg import (
+    BucketRegressor,
+    CalibratedRegressor,
+    GBRegressor,
+    HurdleRegressor,
+    OrdinalRegressor,
+    WCERegressor,
+    ZILNRegressor,
+)
 from gbreg.calibration import CALIBRATORS, get_calibrator
 from gbreg.losses import AM, Huberpp, TransformedSquaredError, Tweedie
 from gbreg.metrics import pcoc, xauc
@@ -181,6 +190,37 @@ def table(data: DataSet, train: Part, judged: Part, tried: list[Recipe], options
     return Table(title, note, columns, rows)
 
 
+def distributions(data: DataSet, train: Part, judged: Part, options: dict[str, Any]) -> Table:
+    """Whole distributions before and after `method="pit"`, cross-fitted on five folds."""
+    columns = ("model", "CRPS", "after, %", "PIT", "after", "95% below", "after", "PCOC", "after", "XAUC, gained")
+    rows = []
+    for name in ("buckets", "ordinal", "ziln"):
+        weights = {} if train.weight is None else {"sample_weight": train.weight}
+        model = CalibratedRegressor(models(train.y, options)[name], "pit").fit(train.X, train.y, **weights)
+        each = model.estimator_.predict_distribution(judged.X), model.predict_distribution(judged.X)
+        uniform = np.random.default_rng(0).random(judged.y.size)
+        ends = [d.pit(judged.y).T for d in each]
+        distances = [kstest(low + (high - low) * uniform, "uniform").statistic for low, high in ends]
+        before, after = (Outcome.of(judged, d.mean()) for d in each)
+        crps = [np.average(d.crps(judged.y), weights=judged.weight) for d in each]
+        below = [np.mean(judged.y <= d.quantile(0.95)) for d in each]
+        rows.append(
+            (
+                name,
+                f"{crps[0]:.2f}",
+                f"{100 * crps[1] / crps[0]:.1f}",
+                *(f"{distance:.3f}" for distance in distances),
+                *(f"{100 * share:.1f}" for share in below),
+                *(f"{o.pcoc:.3f}" for o in (before, after)),
+                f"{after.xauc - before.xauc:+.5f}",
+            )
+        )
+        print(*rows[-1], sep="  ", flush=True)
+    note = "PIT: greatest distance of randomised PITs from uniform. 95% below: labels, in %, up to the quantile 0.95."
+    title = f"{data.name}, distributions: {train.y.size:,} rows to train and calibrate on, {judged.y.size:,} to judge by"
+    return Table(title, note, columns, rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.calibration", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -192,13 +232,17 @@ def main() -> None:
         "--held-out", nargs="+", choices=ROWS, default=["folds", "last fifth"], help="rows that the map is learnt from"
     )
     parser.add_argument("--methods", nargs="+", choices=CALIBRATORS, default=["isotonic", "ratio"])
+    parser.add_argument("--distributions", action="store_true", help="recalibrate whole distributions instead")
     given = parser.parse_args()
     options = {"n_estimators": given.rounds, "random_state": 0, "n_jobs": 1}
     for name in given.sets:
         train, judged = _parts(given.folder, SETS[name], given.split)
         if train.y.size > given.rows:
             train = train[np.sort(np.random.default_rng(0).choice(train.y.size, given.rows, replace=False))]
-        result = table(SETS[name], train, judged, [Recipe(*r) for r in product(given.held_out, given.methods)], options)
+        if given.distributions:
+            result = distributions(SETS[name], train, judged, options)
+        else:
+            result = table(SETS[name], train, judged, [Recipe(*r) for r in product(given.held_out, given.methods)], options)
         result.title = f"{result.title} ({given.split})"
         print(result.markdown(), flush=True)
 

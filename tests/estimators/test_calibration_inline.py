@@ -31,7 +31,7 @@ MODELS = {
 def spend(n=2000, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
-    y = np.where(rng.random(n) < 0.3, 0.0, np.exp(1 + X[:, 0] + rng.normal(size=n)))
+    y = np.where(rng.random(n) < 1 / (1 + np.exp(1 + 1.5 * X[:, 1])), 0.0, np.exp(1 + X[:, 0] + rng.normal(size=n)))
     return X, y, rng.integers(0, 3, n).astype(float)
 
 
@@ -120,7 +120,7 @@ def test_mistakes(name):
 
 
 def test_a_model_calibrated_within_can_be_a_part():
-    X, y, _ = spend()
+    X, y, _ = spend(8000)
     model = CalibratedRegressor(MODELS["regressor"](calibration="ratio"), "isotonic", cv=2).fit(X, y)
     assert 0.9 < pcoc(y, model.predict(X)) < 1.1
 
