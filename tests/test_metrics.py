@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
+from sklearn.dummy import DummyRegressor
+from sklearn.model_selection import GridSearchCV
 
 from gbreg import metrics
+from gbreg.distribution import LogNormalDistribution
 from gbreg.metrics import METRICS, Metric, get_metric
 
 steady = settings(max_examples=60, derandomize=True, deadline=None)
@@ -26,6 +29,7 @@ def columns(rows):
 Y = [0.0, 1.0, 2.0, 5.0]
 P = [1.0, 1.0, 6.0, 2.0]
 W = [1.0, 2.0, 1.0, 4.0]
+ABOVE_ZERO = ("msle", "poisson_deviance", "gamma_deviance", "tweedie_deviance")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,14 @@ W = [1.0, 2.0, 1.0, 4.0]
         ("over_2x", 2 / 4, 2 / 8),  # 1 for a label of 0, and 6 for 2
         ("under_2x", 1 / 4, 4 / 8),  # 2 for 5
         ("abs_log_pcoc", math.log(1.25), math.log(24 / 17)),
+        ("mape", (0 + 4 / 2 + 3 / 5) / 3, (0 + 2 + 4 * 3 / 5) / 7),
+        ("wmape", (1 + 0 + 4 + 3) / 8, (1 + 0 + 4 + 12) / 24),
+        ("msle", (math.log(2) ** 2 + math.log(7 / 3) ** 2 + math.log(2) ** 2) / 4, None),
+        # Four pairs in order, one reversed, one tied: over sqrt(6 * 5).
+        ("kendall", 3 / math.sqrt(30), (1 + 4 + 2 + 8 - 4) / math.sqrt(21 * 19)),
+        ("gini", 2 * 20.5 / 32 - 1, None),
+        # The first of four rows by prediction, of which a tenth of all is 0.4: 0.4 of its label of 2.
+        ("top_10%", 0.1 * 4 * 2 / 8, 0.1 * 8 * 2 / 24),
         # Ranks 1 2 3 4 and 1.5 1.5 4 3.
         ("spearman", np.corrcoef([1, 2, 3, 4], [1.5, 1.5, 4, 3])[0, 1], None),
         # Of six pairs the last two rows are the wrong way round, the first two tied.
@@ -78,7 +90,9 @@ def test_decile_calibration_error_by_hand():
 def test_integer_weight_is_repetition(rows):
     y, p, w = columns(rows)
     copies = w.astype(int)
-    for metric in METRICS.values():
+    for name, metric in METRICS.items():
+        if name in ABOVE_ZERO:
+            y, p = y + 2.0, p + 2.0
         assert metric(y, p, w) == pytest.approx(metric(np.repeat(y, copies), np.repeat(p, copies)), abs=1e-12, nan_ok=True)
 
 
@@ -211,8 +225,9 @@ def test_bad_input(metric):
 
 
 def test_rows_of_weight_zero_do_not_count():
-    for metric in METRICS.values():
-        assert metric([*Y, 1e6], [*P, -3.0], [1, 1, 1, 1, 0]) == pytest.approx(metric(Y, P), rel=1e-12)
+    for name, metric in METRICS.items():
+        y = [label + 1.0 for label in Y] if name in ABOVE_ZERO else Y
+        assert metric([*y, 1e6], [*P, -3.0], [1, 1, 1, 1, 0]) == pytest.approx(metric(y, P), rel=1e-12)
 
 
 def test_get_metric():
@@ -229,3 +244,198 @@ def test_get_metric():
     assert (mine.name, mine.greater_is_better, mine(Y, P)) == ("worst", False, 7.0)
     with pytest.raises(ValueError, match="metric 'spearmen' is not known: did you mean 'spearman'"):
         get_metric("spearmen")
+
+
+@pytest.mark.parametrize(("ties", "value"), [("half", 4.5 / 6), ("wrong", 4 / 6), ("right", 5 / 6), ("inversions", 5 / 6)])
+def test_xauc_counts_ties_as_asked(ties, value):
+    assert metrics.xauc(Y, P, ties=ties) == pytest.approx(value, rel=1e-12)
+
+
+def test_inversions_count_tied_labels_as_right():
+    assert metrics.xauc([0, 0, 1], [2, 1, 3], ties="inversions") == 1.0
+    assert metrics.xauc([0, 0, 1], [2, 1, 0], ties="inversions") == pytest.approx(1 / 3)
+
+
+@steady
+@given(rows=tables, groups=st.lists(st.sampled_from("abc"), min_size=14, max_size=14))
+def test_grouped_xauc_is_the_mean_over_groups(rows, groups):
+    y, p, w = columns(rows)
+    group = np.array(groups[: y.size])
+    each = [(metrics.xauc(*(a[group == g] for a in (y, p, w))), w[group == g]) for g in "abc" if w[group == g].any()]
+    ranked = [(value, weight.sum()) for value, weight in each if not math.isnan(value)]
+    expected = np.average([v for v, _ in ranked], weights=[v for _, v in ranked]) if ranked else math.nan
+    assert metrics.grouped_xauc(y, p, w, groups=group) == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    if ranked:
+        equal = np.mean([value for value, _ in ranked])
+        assert metrics.grouped_xauc(y, p, w, groups=group, average="equal") == pytest.approx(equal, rel=1e-12)
+
+
+def test_one_group_is_the_whole_by_pairs():
+    rng = np.random.default_rng(0)
+    y, p, w = rng.integers(0, 5, 90), rng.integers(0, 9, 90), rng.random(90)
+    assert metrics.grouped_xauc(y, p, w, groups=np.zeros(90), average="pairs") == pytest.approx(metrics.xauc(y, p, w))
+    # Missing groups are one of their own.
+    group = np.where(np.arange(90) < 40, np.nan, 1.0)
+    named = np.where(np.arange(90) < 40, "none", "one")
+    assert metrics.grouped_xauc(y, p, groups=group) == metrics.grouped_xauc(y, p, groups=named)
+
+
+@pytest.mark.parametrize("n", [5, 50, 3000])
+def test_kendall_is_scipys(n):
+    rng = np.random.default_rng(n)
+    y, p = rng.integers(0, 2 * n, n), rng.integers(0, n // 2, n)
+    assert metrics.kendall(y, p) == pytest.approx(stats.kendalltau(y, p).statistic, rel=1e-12)
+
+
+# Eight rows, four groups by prediction.
+TABLE_Y = [0.0, 2.0, 1.0, 1.0, 0.0, 6.0, 4.0, 10.0]
+TABLE_P = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 6.0, 8.0]
+
+
+def test_decile_table_by_hand():
+    table = metrics.decile_table(TABLE_Y, TABLE_P, n_bins=4)
+    np.testing.assert_allclose(table.label, [1, 1, 3, 7])
+    np.testing.assert_allclose(table.prediction, [0.75, 1.75, 2.75, 7])
+    np.testing.assert_allclose(table.weight, 2)
+    np.testing.assert_allclose(table.rows, 2)
+    np.testing.assert_allclose(table.low, [0.5, 1.5, 2.5, 6])
+    np.testing.assert_allclose(table.high, [1, 2, 3, 8])
+    assert metrics.decile_mape(TABLE_Y, TABLE_P, n_bins=4) == pytest.approx((0.25 + 0.75 + 0.25 / 3 + 0) / 4)
+    shuffled = [5, 0, 7, 2, 1, 6, 4, 3]
+    again = metrics.decile_table(np.take(TABLE_Y, shuffled), np.take(TABLE_P, shuffled), n_bins=4)
+    np.testing.assert_allclose(again.label, table.label)
+
+
+def test_decile_mape_leaves_out_labels_of_zero():
+    assert metrics.decile_mape([0, 0, 2, 2], [1, 1, 3, 3], n_bins=2) == pytest.approx(0.5)
+    assert math.isnan(metrics.decile_mape([0, 0], [1, 2]))
+
+
+def test_gain_and_profit_by_hand():
+    share, gained = metrics.gain_curve([0, 4, 2, 2], [1, 3, 2, 2])
+    np.testing.assert_allclose(share, [0, 0.25, 0.75, 1])
+    np.testing.assert_allclose(gained, [0, 0.5, 1, 1])
+    assert metrics.top_share([0, 4, 2, 2], [1, 3, 2, 2], share=0.5) == pytest.approx(0.75)
+    # Half the Gini is the area between the gain curve and the diagonal.
+    area = np.trapezoid(gained, share) - 0.5
+    assert metrics.gini([0, 4, 2, 2], [1, 3, 2, 2]) == pytest.approx(2 * area)
+    curve = metrics.profit_curve([0, 4, 2, 2], [1, 3, 2, 2], cost=1.5)
+    np.testing.assert_allclose(curve.profit, [0, 2.5, 3.5, 2])
+    assert curve.best == (0.75, 3.5, 2.0)
+    costs = metrics.profit_curve([0, 4, 2, 2], [1, 3, 2, 2], [1, 2, 1, 1], cost=[1, 1, 2, 3])
+    np.testing.assert_allclose(costs.profit, [0, 6, 5, 4])
+    assert metrics.profit_curve([1.0], [1.0], cost=5.0).best == (0.0, 0.0, math.inf)
+
+
+def test_segments_by_hand():
+    y, p = [1.0, 3.0, 0.0, 0.0, 4.0], [2.0, 4.0, 1.0, 1.0, 4.0]
+    table = metrics.segment_table(y, p, segment=["a", "a", "b", "b", "c"], shrinkage=5.0)
+    mean_y, mean_p = 8 / 5, 12 / 5
+    shrunk = {"a": (6 + 5 * mean_p) / (4 + 5 * mean_y), "b": (2 + 5 * mean_p) / (5 * mean_y)}
+    shrunk["c"] = (4 + 5 * mean_p) / (4 + 5 * mean_y)
+    assert table.segment.tolist() == ["b", "a", "c"]
+    np.testing.assert_allclose(table.shrunk, [shrunk[s] for s in table.segment])
+    np.testing.assert_allclose(table.pcoc, [math.nan, 1.5, 1.0])
+    np.testing.assert_allclose(table.rows, [2, 2, 1])
+    assert metrics.worst_segment_pcoc(y, p, segment=["a", "a", "b", "b", "c"], shrinkage=5.0) == pytest.approx(14 / 8)
+    # Without shrinkage a segment without labels heads the table; more of it leads all to the ratio of all rows.
+    assert metrics.worst_segment_pcoc(y, p, segment=["a", "a", "b", "b", "c"], shrinkage=0.0) == math.inf
+    calm = metrics.segment_table(y, p, segment=["a", "a", "b", "b", "c"], shrinkage=1e9)
+    np.testing.assert_allclose(calm.shrunk, 1.5, rtol=1e-6)
+    # Only ratios of weights matter.
+    a, b = (metrics.segment_table(y, p, np.full(5, w), segment=[0, 0, 1, 1, 2]) for w in (1.0, 1e6))
+    np.testing.assert_allclose(a.shrunk, b.shrunk)
+
+
+def test_intervals_hold_what_they_promise():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for seed in range(100):
+        y = rng.exponential(size=200)
+        found = metrics.interval("pcoc", y, np.ones(200), n_resamples=200, random_state=seed)
+        assert found.low < found.value < found.high
+        inside += found.low <= 1.0 <= found.high
+    assert 87 <= inside <= 99  # 95 expected, give or take 2.2
+
+
+def test_clusters_widen_an_interval():
+    rng = np.random.default_rng(1)
+    user = np.repeat(np.arange(50), 20)
+    y = rng.exponential(size=50)[user]
+    by_row, by_user = (metrics.interval("pcoc", y, np.ones(1000), by=by) for by in (None, user))
+    # Twenty equal rows a user are one: the interval is sqrt(20) times as wide.
+    assert 3.5 < (by_user.high - by_user.low) / (by_row.high - by_row.low) < 5.5
+    assert by_user.value == by_row.value
+
+
+def test_pairs_are_known_better_than_each():
+    rng = np.random.default_rng(2)
+    y = rng.lognormal(sigma=2, size=500)
+    better, worse = y * 0.9, y * 0.8
+    apart = metrics.difference("mae", y, better, worse, level=0.9, random_state=3)
+    assert apart.value == pytest.approx(-0.1 * y.mean())
+    assert apart.high < 0
+    one = metrics.interval("mae", y, better, level=0.9, random_state=3)
+    other = metrics.interval("mae", y, worse, level=0.9, random_state=3)
+    assert one.high > other.low  # the two intervals overlap
+    assert str(one) == f"{one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
+
+
+def test_intervals_without_a_value():
+    nothing = metrics.interval("xauc", [1.0, 1.0], [1.0, 2.0])
+    assert math.isnan(nothing.value)
+    assert math.isnan(nothing.low)
+    # One row of nine with a label: about one resample in three has none, and is left out.
+    some = metrics.interval("pcoc", [1.0] + [0.0] * 8, np.full(9, 1 / 9))
+    assert math.isfinite(some.high)
+    with pytest.raises(ValueError, match="one cluster, which cannot be resampled"):
+        metrics.interval("mae", [1, 2], [1, 2], by=["a", "a"])
+    with pytest.raises(ValueError, match="level=1[.]5 must lie in"):
+        metrics.interval("mae", [1, 2], [1, 2], level=1.5)
+
+
+def test_quantiles_and_distributions():
+    y, p = [0.0, 3.0], [1.0, 1.0]
+    assert metrics.pinball(y, p, level=0.9) == pytest.approx((0.1 * 1 + 0.9 * 2) / 2)
+    points = LogNormalDistribution(np.log([1.0, 1.0]), np.full(2, 1e-9))
+    assert metrics.crps([0.5, 3.0], points, [1, 3]) == pytest.approx((0.5 + 3 * 2) / 4, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "pcoc"])
+def test_scorers_have_the_sign_of_scikit_learn(name):
+    model = DummyRegressor(strategy="constant", constant=2.0).fit([[0.0]] * 3, [1.0, 2.0, 4.0])
+    X, y, w = [[0.0]] * 3, [1.0, 2.0, 4.0], [1.0, 1.0, 3.0]
+    named = get_metric(name)
+    sign = 1 if named.greater_is_better else -1
+    assert metrics.scorer(name)(model, X, y) == pytest.approx(sign * named(y, [2.0] * 3), nan_ok=True)
+    assert metrics.scorer(name)(model, X, y, sample_weight=w) == pytest.approx(sign * named(y, [2.0] * 3, w), nan_ok=True)
+
+
+def test_scorers_search():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y = np.exp(X[:, 0])
+    search = GridSearchCV(
+        DummyRegressor(strategy="constant"), {"constant": [0.1, y.mean(), 50.0]}, scoring=metrics.scorer("rmse")
+    )
+    assert search.fit(X, y).best_params_ == {"constant": y.mean()}
+    with pytest.raises(ValueError, match="best at 1"):
+        metrics.scorer("pcoc")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.xauc(Y, P, ties="random"), "ties='random' must be one of 'half'"),
+        (lambda: metrics.grouped_xauc(Y, P, groups=[1]), r"groups must be one-dimensional with one entry a row, 4, got"),
+        (lambda: metrics.grouped_xauc(Y, P, groups=Y, average="mean"), "average='mean' must be"),
+        (lambda: metrics.segment_table(Y, P, segment=Y, shrinkage=-1), "shrinkage=-1 must be"),
+        (lambda: metrics.top_share(Y, P, share=0), r"share=0 must lie in \(0, 1\]"),
+        (lambda: metrics.pinball(Y, P, level=1), r"level=1 must lie in \(0, 1\)"),
+        (lambda: metrics.decile_table(Y, P, n_bins=0), "n_bins=0 must be at least 1"),
+        (lambda: metrics.interval("mae", Y, P, n_resamples=0), "n_resamples=0 must be"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

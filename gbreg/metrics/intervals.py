@@ -1,0 +1,140 @@
+"""How sure a metric is: bootstrap intervals, of rows or of whole users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gbreg.metrics.base import Floats, checked, codes
+from gbreg.metrics.registry import Metric, get_metric
+
+AnyMetric = str | Metric | Callable[..., float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric's value, and the bounds between which resamples of the rows put it.
+
+    Parameters
+    ----------
+    value, low, high : float
+    level : float
+        Share of the resamples between the bounds.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
+
+
+def interval(
+    metric: AnyMetric,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    by: ArrayLike | None = None,
+    level: float = 0.95,
+    n_resamples: int = 500,
+    random_state: Any = 0,
+) -> Interval:
+    """Percentile bootstrap interval of a metric.
+
+    Parameters
+    ----------
+    metric : str, Metric or function of (y_true, y_pred, sample_weight)
+        Resampling weighs rows by how often they were drawn: the metric must take weights.
+    y_true, y_pred : array-like of shape (n_samples,)
+    sample_weight : array-like of shape (n_samples,), optional
+    by : array-like of shape (n_samples,), optional
+        Draw these whole, users for example: rows of one user are not independent, and an interval by row is too narrow.
+    level : float in (0, 1), default 0.95
+    n_resamples : int, default 500
+    random_state : int, Generator or None, default 0
+
+    Returns
+    -------
+    Interval
+        Bounds of NaN where the metric has no value on more than half of the resamples; those without are left out.
+
+    Notes
+    -----
+    Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13. It says what other rows like these would give,
+    not what another month would.
+
+    Examples
+    --------
+    >>> y = np.tile([0.0, 2.0], 200)
+    >>> print(interval("pcoc", y, np.ones(400)))
+    1 (0.9152 to 1.111)
+    """
+    named = get_metric(metric)
+    y, p, w = checked(y_true, y_pred, sample_weight)
+    drawn = [named(y, p, weight) for weight in _resampled(w, by, y_true, sample_weight, level, n_resamples, random_state)]
+    return _interval(named(y, p, w), np.array(drawn), level)
+
+
+def difference(
+    metric: AnyMetric,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    other_pred: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    by: ArrayLike | None = None,
+    level: float = 0.95,
+    n_resamples: int = 500,
+    random_state: Any = 0,
+) -> Interval:
+    """Interval of a metric of `y_pred` less that of `other_pred`, both on the same resamples.
+
+    Two models err on the same rows: the difference is known far better than the intervals of the two suggest. Bounds on
+    both sides of 0 mean that these rows do not tell them apart. Parameters as in `interval`.
+
+    Examples
+    --------
+    >>> y = np.arange(200.0)
+    >>> print(difference("mae", y, y + 1, y + 2))
+    -1 (-1 to -1)
+    """
+    named = get_metric(metric)
+    y, p, w = checked(y_true, y_pred, sample_weight)
+    q = checked(y_true, other_pred, sample_weight)[1]
+    drawn = [
+        named(y, p, weight) - named(y, q, weight)
+        for weight in _resampled(w, by, y_true, sample_weight, level, n_resamples, random_state)
+    ]
+    return _interval(named(y, p, w) - named(y, q, w), np.array(drawn), level)
+
+
+def _resampled(
+    w: Floats, by: Any, y_true: Any, sample_weight: Any, level: float, n_resamples: int, random_state: Any
+) -> Iterator[Floats]:
+    """Weights of the rows, each times how often it, or its cluster, was drawn."""
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level={level!r} must lie in (0, 1)")
+    if n_resamples < 1:
+        raise ValueError(f"n_resamples={n_resamples!r} must be at least 1")
+    cluster = np.arange(w.size) if by is None else codes(by, y_true, sample_weight, "by")[1]
+    n = int(cluster.max()) + 1
+    if by is not None and n < 2:
+        raise ValueError("by: all rows are of one cluster, which cannot be resampled: leave it out, or name another column")
+    rng = np.random.default_rng(random_state)
+    for _ in range(n_resamples):
+        yield w * np.bincount(rng.integers(n, size=n), minlength=n)[cluster]
+
+
+def _interval(value: float, drawn: Floats, level: float) -> Interval:
+    known = drawn[~np.isnan(drawn)]
+    if 2 * known.size < drawn.size:
+        return Interval(value, float("nan"), float("nan"), level)
+    low, high = np.quantile(known, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return Interval(value, float(low), float(high), level)

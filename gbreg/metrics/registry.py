@@ -1,0 +1,103 @@
+"""Metrics by name, with their directions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.metrics import make_scorer
+
+from gbreg.metrics import errors, ranking, sums
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named metric with its direction.
+
+    Parameters
+    ----------
+    name : str
+    function : callable of (y_true, y_pred, sample_weight)
+    greater_is_better : bool
+    target : float or None
+        The best value, where that is neither the least nor the greatest (1 for PCOC).
+    """
+
+    name: str
+    function: Callable[..., float]
+    greater_is_better: bool = False
+    target: float | None = None
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        return self.function(y_true, y_pred, sample_weight)
+
+
+METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric("mae", errors.mean_absolute_error),
+        Metric("rmse", errors.root_mean_squared_error),
+        Metric("mape", errors.mean_absolute_percentage_error),
+        Metric("wmape", errors.weighted_mean_absolute_percentage_error),
+        Metric("msle", errors.mean_squared_log_error),
+        Metric("poisson_deviance", errors.poisson_deviance),
+        Metric("gamma_deviance", errors.gamma_deviance),
+        Metric("tweedie_deviance", errors.tweedie_deviance),
+        Metric("spearman", ranking.spearman, greater_is_better=True),
+        Metric("kendall", ranking.kendall, greater_is_better=True),
+        Metric("gini", ranking.gini, greater_is_better=True),
+        Metric("normalized_gini", ranking.normalized_gini, greater_is_better=True),
+        Metric("xauc", ranking.xauc, greater_is_better=True),
+        Metric("top_10%", sums.top_share, greater_is_better=True),
+        Metric("pcoc", sums.pcoc, target=1.0),
+        Metric("abs_log_pcoc", sums.abs_log_pcoc),
+        Metric("over_2x", sums.overestimated_share),
+        Metric("under_2x", sums.underestimated_share),
+        Metric("decile_error", sums.decile_calibration_error),
+        Metric("decile_mape", sums.decile_mape),
+    )
+}
+
+
+def directed(metric: str | Metric | Callable[..., float]) -> Metric:
+    """`get_metric`, refusing those best at a value between, which nothing can minimise or maximise."""
+    named = get_metric(metric)
+    if named.target is not None:
+        way_out = ": use 'abs_log_pcoc'" if named.name == "pcoc" else ""
+        raise ValueError(f"metric {named.name!r} is best at {named.target:g}, training only minimises or maximises{way_out}")
+    return named
+
+
+def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
+    """The metric of that name; a function of (y_true, y_pred, sample_weight) becomes one to minimise.
+
+    >>> get_metric("mae").greater_is_better
+    False
+    """
+    if isinstance(metric, Metric):
+        return metric
+    if callable(metric):
+        return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
+    if metric not in METRICS:
+        near = difflib.get_close_matches(str(metric), METRICS, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"metric {metric!r} is not known{hint} Use one of {', '.join(METRICS)}, or a function")
+    return METRICS[metric]
+
+
+def scorer(metric: str | Metric | Callable[..., float]) -> Any:
+    """The metric as scikit-learn's ``scoring=`` takes it: greater is better, so that what is minimised has its sign turned.
+
+    scikit-learn keeps its list of names to itself: hand over ``scorer("xauc")`` where it takes a name of its own. Weights
+    reach it by metadata routing (``set_score_request(sample_weight=True)``). A metric best at a value between is refused.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> scorer("mae")(DummyRegressor().fit([[0], [0]], [1, 3]), [[0], [0]], [1, 3])
+    -1.0
+    """
+    named = directed(metric)
+    return make_scorer(named, greater_is_better=named.greater_is_better)
