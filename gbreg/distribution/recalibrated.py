@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,40 +72,30 @@ class Recalibrated(Distribution):
     def _inverse(self, levels: Floats) -> Floats:
         return self.base._inverse(np.interp(levels, self.heights, self.levels))
 
-    @cached_property
-    def _knots(self) -> Floats:
-        """Values at which the base reaches the levels, shape (n, n_knots): from one to the next F lies between those two."""
-        return self.base.quantile(self.levels)
-
-    @cached_property
-    def _base_areas(self) -> Floats:
-        """The base's areas at the inner knots, shape (4, n, n_knots - 2)."""
-        out = np.empty((4, len(self), self.levels.size - 2))
-        for j in range(self.levels.size - 2):
-            out[:, :, j] = self.base._areas(self._knots[:, j + 1])
-        return out
-
     def _areas(self, t: Floats) -> tuple[Floats, ...]:
         # In each piece G(F) is a + slope * F and 1 - G(F) is b + slope * (1 - F): a is 0 in the first, b in the last.
-        slope = self._slopes
-        a = self.heights[:-1] - slope * self.levels[:-1]
-        b = (1.0 - self.heights[1:]) - slope * (1.0 - self.levels[1:])
-        here = [area[:, None] for area in self.base._areas(t)]
-        t, inner, nothing = t[:, None], self._knots[:, 1:-1], np.zeros((len(self), 1))
-        passed = inner < t
-        upto, since = np.where(passed, inner, t), np.where(passed, t, inner)
-        below = [np.diff(np.hstack([nothing, np.where(passed, self._base_areas[i], here[i]), here[i]])) for i in (0, 1)]
-        above = [-np.diff(np.hstack([here[i], np.where(passed, here[i], self._base_areas[i]), nothing])) for i in (2, 3)]
-        low, high = np.diff(np.hstack([upto, t])), np.diff(np.hstack([t, since]))
-        return (
-            low @ a[1:] + below[0] @ slope,
-            low @ a[1:] ** 2 + 2.0 * below[0] @ (a * slope) + below[1] @ slope**2,
-            high @ b[:-1] + above[0] @ slope,
-            high @ b[:-1] ** 2 + 2.0 * above[0] @ (b * slope) + above[1] @ slope**2,
-        )
+        here = np.array([t, *self.base._areas(t)])
+        below, above = np.zeros((2, len(self))), np.zeros((2, len(self)))
+        upto, since = np.zeros((3, len(self))), here[[0, 3, 4]]
+        for k, slope in enumerate(self._slopes):
+            a = self.heights[k] - slope * self.levels[k]
+            b = (1.0 - self.heights[k + 1]) - slope * (1.0 - self.levels[k + 1])
+            if k < self._slopes.size - 1:
+                x = self.base.quantile(self.levels[k + 1])
+                knot = np.array([x, *self.base._areas(x)])
+                next_upto = np.where(x < t, knot[:3], here[:3])
+                next_since = np.where(x < t, here[[0, 3, 4]], knot[[0, 3, 4]])
+            else:
+                next_upto, next_since = here[:3], np.zeros((3, len(self)))
+            width, once, squared = next_upto - upto
+            below += a * width + slope * once, a**2 * width + 2.0 * a * slope * once + slope**2 * squared
+            width, once, squared = next_since - since
+            above += b * width - slope * once, b**2 * width - 2.0 * b * slope * once - slope**2 * squared
+            upto, since = next_upto, next_since
+        return *below, *above
 
     def mean(self) -> Floats:
-        least = self._knots[:, 0]
+        least = self.base.quantile(0.0)
         return least + self._areas(least)[2]
 
     def crps(self, y: ArrayLike) -> Floats:
