@@ -6,6 +6,7 @@ except ImportError as error:
     raise ImportError('gbreg.tuning searches with Optuna: pip install "gbreg[tune]"') from error
 
 from gbreg.losses import Choice, Integers, LogUniform, Uniform
+from gbreg.tuning.estimator import TunedRegressor
 from gbreg.tuning.result import TrialRecord, Tuned
 from gbreg.tuning.search import Progress, tune
 from gbreg.tuning.space import Space, search_space, suggest
@@ -18,6 +19,7 @@ __all__ = [
     "Space",
     "TrialRecord",
     "Tuned",
+    "TunedRegressor",
     "Uniform",
     "search_space",
     "suggest",

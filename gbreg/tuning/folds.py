@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.utils import check_consistent_length
 
-from gbreg.estimators.columns import take_rows
+from gbreg.estimators.base import BoostedRegressor
+from gbreg.estimators.columns import Columns, take_rows
 from gbreg.estimators.parts import n_rows
 from gbreg.estimators.regressor import as_labels, as_pairs, check_groups, hold_out
 from gbreg.losses.base import Floats, check_sample_weight
@@ -50,6 +51,8 @@ def make_folds(
     weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
     groups = check_groups(groups, n)
     rows = (as_table(X), labels, weight)
+    if isinstance(estimator, BoostedRegressor):
+        Columns.of(rows[0]).matrix(rows[0])  # what no trial could take is refused before the first
     check_consistent_length(*rows[:2])
     if eval_set is not None:
         if not (cv is None and time is None):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
-from gbreg.estimators import CalibratedRegressor, GBRegressor, HurdleRegressor
+from gbreg.estimators import CalibratedRegressor, GBRegressor, HurdleRegressor, WCERegressor
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.preset import Preset
 from gbreg.losses import Loss, get_loss
@@ -183,7 +183,9 @@ def _labels_of(estimator: Any, part: str, y: Floats | None) -> Floats | None:
 
 def _of_loss(estimator: Any, y: Floats | None) -> SearchSpace:
     loss: Loss
-    if isinstance(estimator, Preset):
+    if isinstance(estimator, WCERegressor):  # its booster may be a classifier, for which it weighs the rows
+        loss = estimator._loss()
+    elif isinstance(estimator, Preset):
         model = estimator._model()
         hurdle = isinstance(model, HurdleRegressor)
         loss = get_loss((model.regressor if hurdle else model).loss)

@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +22,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
-}
+
+
+def _tpe(seed: int) -> BaseSampler:
+    return TPESampler(seed=seed)
+
+
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "random": RandomSampler}
 PRUNERS = ("median", "hyperband")
 Direction = Literal["minimize", "maximize"]
 # What a study file is asked for by, where no name is given.
@@ -140,7 +144,7 @@ def _storage(storage: Any) -> BaseStorage | None:
         return RDBStorage(text)
     if Path(text).suffix in (".log", ".jsonl", ".journal"):
         return JournalStorage(JournalFileBackend(text))
-    return RDBStorage(f"sqlite:///{text}", engine_kwargs={"creator": lambda: _connect(text)})
+    return RDBStorage(f"sqlite:///{text}", engine_kwargs={"creator": partial(_connect, text)})
 
 
 def _connect(path: str) -> sqlite3.Connection:

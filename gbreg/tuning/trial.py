@@ -13,7 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from gbreg.compare.models import boosted_parts, fitted_parts
 from gbreg.engines import EachRound, SharedBins, thread_count
-from gbreg.estimators import GBRegressor
+from gbreg.estimators import GBRegressor, WCERegressor
 from gbreg.estimators.preset import Preset
 from gbreg.metrics import Metric
 from gbreg.tuning.folds import Fold, Part
@@ -85,6 +85,8 @@ class Objective:
     @staticmethod
     def _watches_metric(model: Any) -> bool:
         """Whether the booster's own predictions are the model's, so that the metric can be followed round by round."""
+        if isinstance(model, WCERegressor) and model.implementation != "loss":  # the booster is a classifier
+            return False
         return isinstance(model, GBRegressor) or (isinstance(model, Preset) and isinstance(model._model(), GBRegressor))
 
     def _fit(self, model: Any, fold: Fold, trial: optuna.Trial, earlier: list[float]) -> Any:

@@ -14,7 +14,7 @@ import optuna
 import pytest
 from sklearn.base import clone
 
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor
+from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, WCERegressor
 from gbreg.losses import Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
 from gbreg.tuning import Choice, Progress, Tuned, tune
@@ -257,6 +257,16 @@ def test_models_of_several_boosters_are_pruned_between_folds() -> None:
     assert best.regressor_.best_iteration_ == best.regressor.n_estimators
 
 
+@pytest.mark.parametrize(("implementation", "follows"), [("loss", True), ("duplicate", False), ("youtube", False)])
+def test_what_follows_the_metric_round_by_round(implementation: str, follows: bool) -> None:
+    X, y = spend()
+    model = WCERegressor(implementation=implementation, n_estimators=10, n_jobs=1)
+    found = tune(model, X, y, metric="mae", n_trials=2, space={**FEW, "scheme": None})
+    assert [bool(t.intermediate_values) for t in found.study_.trials] == [follows, follows]
+    values = found.study_.trials[0].intermediate_values
+    assert all(0.3 < value / found.trials_[0].score[0] < 3 for value in values.values())  # type: ignore[index]
+
+
 def test_failed_trials_say_why_and_do_no_harm() -> None:
     X, y = spend(zeros=0.3)
     space = {**FEW, "loss__label_floor": Choice((None, 0.1)), "loss__delta": None}
@@ -403,6 +413,14 @@ def test_weights_reach_training_and_metric() -> None:
 def test_what_tune_refuses(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         quick(**arguments)
+
+
+def test_tables_that_no_trial_could_take_are_refused_at_once() -> None:
+    X, y = spend(zeros=0.0)
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        tune(GBRegressor("huberpp"), np.where(X > 2, np.inf, X), y, metric="mae")
+    with pytest.raises(ValueError, match=r"Huberpp needs y in \(0, inf\)"):
+        tune(GBRegressor("huberpp"), X, y - 1.0, metric="mae")
 
 
 # -- search over losses -------------------------------------------------------------------------------------------------
