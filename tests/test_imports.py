@@ -120,6 +120,7 @@ HEAVY = {
     "sympy",
     "typer",
     "rich",
+    "optuna",
 } | BOOSTERS
 
 

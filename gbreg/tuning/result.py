@@ -17,7 +17,7 @@ from gbreg.metrics import Metric
 from gbreg.tuning.code import as_code
 from gbreg.tuning.recipes import Search
 from gbreg.tuning.study import REASON, ROUNDS, finished, was_killed
-from gbreg.tuning.trial import calibrates
+from gbreg.tuning.trial import stop_early
 
 Choose = Callable[[Sequence[FrozenTrial]], FrozenTrial]
 
@@ -59,7 +59,13 @@ class Tuned:
     """
 
     def __init__(
-        self, study: optuna.Study, search: Search, metrics: Sequence[Metric | None], choose: Any, interrupted: bool
+        self,
+        study: optuna.Study,
+        search: Search,
+        metrics: Sequence[Metric | None],
+        choose: str | Choose,
+        early_stopping_rounds: int | None,
+        interrupted: bool,
     ):
         self.study_ = study
         self.interrupted_ = interrupted
@@ -69,10 +75,11 @@ class Tuned:
         names = ["loss" if metric is None else metric.name for metric in metrics]
         scores = dict(zip(names, self.best_trial_.values, strict=True))
         self.best_score_ = scores if len(scores) > 1 else self.best_trial_.values[0]
-        self.best_estimator_ = _with_rounds(search.read(self.best_trial_.params), self.best_trial_)
+        best = search.read(self.best_trial_.params)
+        self.best_estimator_ = _with_rounds(best, self.best_trial_, early_stopping_rounds)
         self.trials_ = [_record(trial, search) for trial in study.get_trials(deepcopy=False)]
-        best = study.best_trials if len(names) > 1 else [self.best_trial_]
-        self.pareto_ = [self.trials_[trial.number] for trial in best]
+        front = study.best_trials if len(names) > 1 else [self.best_trial_]
+        self.pareto_ = [self.trials_[trial.number] for trial in front]
 
     def code(self) -> str:
         """The best model as Python to paste."""
@@ -106,11 +113,15 @@ def _less_is_better(study: optuna.Study, trials: Sequence[FrozenTrial]) -> NDArr
     return np.array([trial.values for trial in trials]) * sign
 
 
-def _with_rounds(model: Any, trial: FrozenTrial) -> Any:
-    """The model with the rounds found instead of early stopping, where each booster's number can be set by itself."""
+def _with_rounds(model: Any, trial: FrozenTrial, early_stopping_rounds: int | None) -> Any:
+    """The model with the rounds found instead of early stopping, where each booster's number can be set by itself.
+
+    Of two boosters with one number, as presets may have, each stops early by itself.
+    """
     found = trial.user_attrs[ROUNDS]
     parts = list(boosted_parts(model))
-    if not parts or calibrates(model) or any(len(fold) != len(parts) for fold in found):
+    if any(len(fold) != len(parts) for fold in found):
+        stop_early(model, early_stopping_rounds)
         return model
     for part, rounds in zip(parts, np.mean(found, axis=0), strict=True):
         part.set_params(n_estimators=max(1, round(float(rounds))), early_stopping_rounds=None)

@@ -128,8 +128,8 @@ def tune(
         Of the sampler and of the split. With one process, ``n_jobs=1`` and no `timeout` the study is the same every time,
         resumed or not.
     refit : bool
-        Whether to fit the best model to X and y, with the rounds found and no early stopping. Models that calibrate, and
-        presets of two boosters, hold out rows as usual.
+        Whether to fit the best model to X and y, with the rounds found. Presets of two boosters, which share one number of
+        rounds, stop early instead, and models with `calibration` calibrate, on rows that they hold out as usual.
     progress : callable, optional
         Called with a `Progress` after every trial.
 
@@ -201,7 +201,7 @@ def tune(
         _subject(metrics, folds, search),
     )
     interrupted = _run(study, objective, n_trials, timeout, workers, progress)
-    tuned = Tuned(study, search, metrics, choose, interrupted)
+    tuned = Tuned(study, search, metrics, choose, early_stopping_rounds, interrupted)
     if refit:
         kept = {} if groups is None or not has_fit_parameter(tuned.best_estimator_, "groups") else {"groups": groups}
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}

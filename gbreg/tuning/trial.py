@@ -25,6 +25,13 @@ def calibrates(estimator: Any) -> bool:
     return any(part.calibration is not None for part in boosted_parts(estimator))
 
 
+def stop_early(model: Any, rounds: int | None) -> None:
+    """Set it where the model does not."""
+    for part in boosted_parts(model):
+        if part.early_stopping_rounds is None:
+            part.set_params(early_stopping_rounds=rounds)
+
+
 class Objective:
     """One trial: a model with the parameters suggested, trained and measured fold by fold."""
 
@@ -73,9 +80,8 @@ class Objective:
 
     def _prepared(self, model: Any) -> Any:
         """With early stopping, and threads, where the model leaves them open."""
+        stop_early(model, self.early_stopping_rounds)
         for part in boosted_parts(model):
-            if part.early_stopping_rounds is None:
-                part.set_params(early_stopping_rounds=self.early_stopping_rounds)
             if part.n_jobs is None:
                 part.set_params(n_jobs=self.n_threads)
         if self._watches_metric(model) and model.eval_metric == "loss" and self.metrics[0] is not None:

@@ -93,6 +93,9 @@ def test_a_calibrator_learns_from_rows_that_neither_train_nor_measure() -> None:
     model = GBRegressor(Huberpp(), n_estimators=10, calibration="ratio", early_stopping_rounds=50, eval_metric="mae")
     model.set_params(**found.best_params_).fit(*fold.train[:2], eval_set=fold.watched[:2])
     assert found.best_score_ == get_metric("mae")(fold.test[1], model.predict(fold.test[0]))
+    best = found.best_estimator_
+    assert (best.n_estimators, best.early_stopping_rounds) == (model.best_iteration_, None)
+    assert best.predict(X).sum() == pytest.approx(best.calibrator_.predict(best.loss_.predict(best.predict_raw(X))).sum())
 
 
 def test_groups_stay_whole_and_time_goes_forward() -> None:
