@@ -163,6 +163,16 @@ def test_any_pits_give_a_map(rows, n_bins, random):
     assert np.isfinite(model.predict(d).log_score([1e-9, 1e9])).all()
 
 
+def test_weighted_rows_count_as_often():
+    d, y = right(20_000, 0)
+    w = np.random.default_rng(1).integers(0, 4, y.size)
+    often = np.repeat(np.arange(y.size), w)
+    a, b = PITCalibrator().fit(wrong(d), y, w), PITCalibrator().fit(wrong(d)[often], y[often])
+    # The 32 rows that keep the map near the identity are added to some 13,000 of weighted, to 30,000 of repeated rows.
+    at = np.linspace(0, 1, 200)
+    np.testing.assert_allclose(np.interp(at, a.levels_, a.heights_), np.interp(at, b.levels_, b.heights_), atol=32 / 13_000)
+
+
 def test_mistakes():
     d = LogNormalDistribution([0.0, 1.0], 1.0)
     with pytest.raises(NotFittedError):

@@ -312,6 +312,15 @@ def test_pit_is_cross_fitted_and_read_everywhere():
     assert isinstance(plain.calibrator_, RatioCalibrator)
 
 
+def test_sums_of_recalibrated_distributions():
+    X, y = visits(900)
+    inner = CalibratedRegressor(ZILNRegressor(**NARROW), "pit", 3).fit(X, y)
+    new, truth = visits(900, seed=1)
+    model = CalibratedRegressor(inner, "ratio", "prefit").fit(new, truth)
+    assert model.predict(new).sum() == pytest.approx(truth.sum(), rel=1e-9)
+    np.testing.assert_array_equal(model.predict_quantile(new, 0.9), inner.predict_quantile(new, 0.9))
+
+
 def test_mistakes():
     X, y = spend(60)
     with pytest.raises(
