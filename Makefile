@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo examples test lint bench clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -21,6 +21,10 @@ lint: .venv/installed
 # One OpenMP thread for each of two workers: spinning threads of two boosters on two cores cost far more than they save.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+# Every example in full, one after the other; their answers go into examples/README.md.
+examples: .venv/installed
+	$(BIN)/python -m examples
 
 bench: .venv/installed
 	$(BIN)/python -m tests.benchmarks
