@@ -40,7 +40,7 @@ _PUBLIC = {
     "metric": "gbreg.callables",
     "objective": "gbreg.callables",
 }
-_MODULES = ("calibration", "datasets", "losses", "metrics", "testing", "tuning")
+_MODULES = ("calibration", "datasets", "losses", "metrics", "plots", "testing", "tuning")
 
 __all__ = [*_PUBLIC, *_MODULES]
 

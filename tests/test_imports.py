@@ -20,8 +20,8 @@ LAYERS = [
     {"engines"},
     {"metrics", "calibration"},
     {"estimators"},
-    {"persistence", "testing", "compare", "callables", "tables", "datasets"},
-    {"tuning"},
+    {"persistence", "testing", "compare", "callables", "tables", "datasets", "plots"},
+    {"tuning", "reporting"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

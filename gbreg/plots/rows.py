@@ -1,0 +1,189 @@
+"""Predictions and labels row by row: where labels lie, how far off predictions are, what the top of the ranking holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gbreg.metrics import decile_table, gain_curve, normalized_gini
+from gbreg.metrics.base import checked
+from gbreg.plots import style
+from gbreg.plots.base import OfPredictions, labelled
+from gbreg.plots.style import Floats
+
+# Ratios beyond these powers of two are counted in the last bars.
+_FAR = 6.0
+
+
+@dataclass
+class GainDisplay(OfPredictions):
+    """The gain (Lorenz) curve: share of the label total in the rows with the greatest predictions.
+
+    Parameters
+    ----------
+    share, gain : ndarray
+        Share of the weight taken, and of the total in it.
+    best_share, best_gain : ndarray
+        The same of a perfect ranking.
+    gini : float
+        Normalised; NaN where it has no value.
+    name : str or None
+
+    Examples
+    --------
+    >>> GainDisplay.from_predictions([0, 0, 1, 5], [1, 2, 3, 4]).gini
+    1.0
+    """
+
+    share: Floats
+    gain: Floats
+    best_share: Floats
+    best_gain: Floats
+    gini: float
+    name: str | None = None
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Compute and draw. `ValueError` if the labels sum to 0."""
+        own, best = (gain_curve(y_true, by, sample_weight) for by in (y_pred, y_true))
+        if np.isnan(own[1]).any():
+            raise ValueError("y_true: the labels sum to 0, of which there are no shares")
+        return cls(*own, *best, normalized_gini(y_true, y_pred, sample_weight), name).plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        style.reference(ax, "at random", [0, 1], [0, 1])
+        style.reference(ax, "best possible", *_thinned(self.best_share, self.best_gain), linestyle=":")
+        label = labelled(self.name, f"normalised Gini {self.gini:.3f}")
+        ax.plot(*_thinned(self.share, self.gain), linewidth=1.4, label=label, **style.next_look(ax))
+        style.finish(ax, "share of the rows, greatest prediction first", "share of the label total")
+
+
+def _thinned(x: Floats, y: Floats, n: int = 400) -> tuple[Floats, Floats]:
+    """At most so many points, ends included: what a page can show."""
+    if x.size <= n:
+        return x, y
+    place = np.linspace(0, 1, n)
+    return place, np.interp(place, x, y)
+
+
+@dataclass
+class PredictionDisplay(OfPredictions):
+    """Where labels lie at each level of prediction: median, middle half and middle 90% in groups of equal weight.
+
+    Log axes, linear around 0: a median of 0 is drawn at 0.
+
+    Parameters
+    ----------
+    prediction : ndarray of shape (n_groups,)
+        Mean of each group.
+    quantiles : ndarray of shape (n_groups, 5)
+        Of its labels, at 5%, 25%, 50%, 75% and 95%.
+    name : str or None
+    """
+
+    prediction: Floats
+    quantiles: Floats
+    name: str | None = None
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Any = None,
+        n_bins: int = 25,
+    ) -> Self:
+        """Compute and draw; `n_bins` groups at most."""
+        y, p, w = checked(y_true, y_pred, sample_weight)
+        table = decile_table(y, p, w, n_bins=n_bins)
+        order = np.argsort(p, kind="stable")
+        parts = np.split(order, np.searchsorted(p[order], table.low[1:]))
+        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+        quantiles = [np.quantile(y[part], levels, weights=w[part], method="inverted_cdf") for part in parts]
+        return cls(table.prediction, np.array(quantiles), name).plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        x, q = self.prediction, self.quantiles
+        style.reference(ax, "predicted = observed", [x.min(), x.max()], [x.min(), x.max()])
+        look = style.next_look(ax)
+        who = "" if self.name is None else f"{self.name}: "
+        if x.size > 1:
+            ax.fill_between(x, q[:, 0], q[:, 4], color=look["color"], alpha=0.15, linewidth=0, label=f"{who}90% of labels")
+            ax.fill_between(x, q[:, 1], q[:, 3], color=look["color"], alpha=0.3, linewidth=0, label=f"{who}half of labels")
+        ax.plot(x, q[:, 2], marker="o", markersize=3, linewidth=1.2, label=f"{who}median label", **look)
+        style.money_axis(ax.xaxis, x)
+        style.money_axis(ax.yaxis, np.concatenate([q.ravel(), x]))
+        style.finish(ax, "prediction", "label")
+
+
+@dataclass
+class RatioDisplay(OfPredictions):
+    """How far off single predictions are: the histogram of log2(prediction / label) over the positive labels.
+
+    Ratios of more than 64 are counted in the outermost bars, predictions of 0 and below in the lowest.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bars + 1,)
+        In powers of two.
+    share : ndarray of shape (n_bars,)
+        Of the weight of positive labels.
+    within : float
+        Share with predictions between half and twice the label.
+    name : str or None
+    """
+
+    edges: Floats
+    share: Floats
+    within: float
+    name: str | None = None
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Compute and draw. `ValueError` if no label is positive."""
+        y, p, w = checked(y_true, y_pred, sample_weight)
+        above = y > 0
+        if not above.any():
+            raise ValueError("y_true: no label is positive, so that no prediction has a ratio to one")
+        with np.errstate(divide="ignore"):
+            power = np.log2(np.maximum(p[above], 0.0)) - np.log2(y[above])
+        edges = np.linspace(-_FAR, _FAR, 49)
+        counts = np.histogram(np.clip(power, -_FAR, _FAR), edges, weights=w[above])[0]
+        within = float(np.average(np.abs(power) <= 1.0, weights=w[above]))
+        return cls(edges, counts / w[above].sum(), within, name).plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        from matplotlib.ticker import FuncFormatter
+
+        if "right" not in ax.get_legend_handles_labels()[1]:
+            ax.axvline(0.0, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="right")
+        look = style.next_look(ax)
+        label = labelled(self.name, f"{self.within:.0%} within a factor of 2")
+        ax.stairs(self.share, self.edges, fill=True, color=look["color"], alpha=0.15)
+        ax.stairs(self.share, self.edges, linewidth=1.3, label=label, **look)
+        ax.set_ylim(0.0, 1.35 * max(self.share.max(), ax.get_ylim()[1] / 1.35))  # room for the legend
+        ax.set_xticks(range(-6, 7, 2))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{2**k:g}" if k >= 0 else f"1/{2**-k:g}"))
+        style.finish(ax, "prediction / label, positive labels", "share of the rows")

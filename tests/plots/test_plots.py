@@ -1,0 +1,196 @@
+"""The numbers that displays show against hand computation; that they draw, whatever the data, without a warning."""
+
+import matplotlib
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from gbreg import BucketRegressor, GBRegressor
+from gbreg.distribution import LogNormalDistribution, ZeroInflated
+from gbreg.losses import AM, WCE, ZILN, Huberpp, SoftmaxBuckets
+from gbreg.plots import (
+    CalibrationDisplay,
+    DecileDisplay,
+    ErrorRatioDisplay,
+    GainDisplay,
+    LearningCurveDisplay,
+    LossDisplay,
+    PITDisplay,
+    PredictionDisplay,
+    RatioDisplay,
+    SoftLabelDisplay,
+)
+
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+OF_PREDICTIONS = (CalibrationDisplay, DecileDisplay, ErrorRatioDisplay, GainDisplay, PredictionDisplay, RatioDisplay)
+rng = np.random.default_rng(0)
+MEAN = np.exp(rng.normal(size=400))
+TABLES = {
+    "zeros": (np.where(rng.random(400) < 0.4, 0.0, MEAN * np.exp(rng.normal(size=400))), MEAN),
+    "positive": (MEAN * np.exp(rng.normal(size=400)), MEAN),
+    "constant prediction": (MEAN, np.full(400, 2.0)),
+    "predictions of zero": (MEAN, np.where(np.arange(400) < 100, 0.0, MEAN)),
+    "negative predictions": (MEAN, MEAN - 1.5),
+    "refunds": (MEAN - 0.5, MEAN - 0.5),
+    "one row": (np.array([3.0]), np.array([2.0])),
+    "two values": (np.tile([0.0, 5.0], 50), np.tile([1.0, 4.0], 50)),
+    "huge": (1e9 * MEAN, 1e9 * MEAN),
+    "tiny": (1e-9 * MEAN, 1e-9 * MEAN),
+}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)
+def test_every_display_draws_without_a_warning(display, table):
+    y, p = TABLES[table]
+    drawn = display.from_predictions(y, p, name="model")
+    drawn.figure_.canvas.draw()
+    assert drawn.ax_.get_xlabel()
+    assert drawn.ax_.get_legend() is not None
+    # Again, weighted, beside another model on the same axes.
+    display.from_predictions(y, p + 0.1 * np.abs(p).max(), sample_weight=np.arange(1.0, y.size + 1), name="b", ax=drawn.ax_)
+    drawn.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)
+def test_from_estimator_is_from_predictions(display):
+    y, p = TABLES["zeros"]
+    X = np.column_stack([p, np.arange(400.0)])
+    weight = rng.integers(0, 3, 400).astype(float)
+    model = LinearRegression().fit(X, y)
+    of_model = display.from_estimator(model, X, y, sample_weight=weight)
+    by_hand = display.from_predictions(y, model.predict(X), sample_weight=weight, name="LinearRegression")
+    for name, value in vars(of_model).items():
+        if name not in ("ax_", "figure_"):
+            np.testing.assert_equal(vars(value) if hasattr(value, "__dict__") else value, _same(by_hand, name))
+
+
+def _same(display, name):
+    value = getattr(display, name)
+    return vars(value) if hasattr(value, "__dict__") else value
+
+
+def test_calibration_by_hand():
+    display = CalibrationDisplay.from_predictions([0, 2, 4, 8], [1, 1.5, 3, 5], sample_weight=[1, 1, 2, 2], n_bins=3)
+    np.testing.assert_allclose(display.table.prediction, [1.25, 3, 5])
+    np.testing.assert_allclose(display.table.label, [1, 4, 8])
+    np.testing.assert_allclose(display.error, [np.sqrt(2) / 2, 0, 0])
+    assert display.pcoc == pytest.approx((2.5 + 6 + 10) / (2 + 8 + 16))
+
+
+def test_error_ratios_by_hand():
+    y, p = [0, 0, 1, 1, 4, 4], [2, 4, 2, 2, 1, 3]
+    display = ErrorRatioDisplay.from_predictions(y, p, n_bins=2)
+    np.testing.assert_allclose(display.label, [1, 4])
+    np.testing.assert_allclose(display.ratio, [2, 0.5])
+    assert (display.zeros, display.at_zero) == (pytest.approx(1 / 3), 3.0)
+
+
+def test_ratios_by_hand():
+    display = RatioDisplay.from_predictions([0, 1, 1, 1, 1], [9, 1, 1.9, 4.1, 0])
+    assert display.within == 0.5
+    assert display.share.sum() == pytest.approx(1)
+    assert display.share[0] == 0.25  # the prediction of 0
+
+
+def test_quantiles_by_hand():
+    y = np.arange(100.0)
+    display = PredictionDisplay.from_predictions(y, np.repeat([1.0, 2.0], 50), n_bins=2)
+    np.testing.assert_allclose(display.prediction, [1, 2])
+    np.testing.assert_allclose(display.quantiles[0], [2, 12, 24, 37, 47])
+    np.testing.assert_allclose(display.quantiles[1], 50 + display.quantiles[0])
+
+
+def test_gain_by_hand():
+    display = GainDisplay.from_predictions([0, 4, 2, 2], [1, 3, 2, 2])
+    np.testing.assert_allclose(display.gain, [0, 0.5, 1, 1])
+    np.testing.assert_allclose(display.best_gain, [0, 0.5, 1, 1])
+    assert display.gini == pytest.approx(1.0)
+
+
+def test_pit_is_flat_where_the_distribution_is_right():
+    n = 20_000
+    draws = np.random.default_rng(1)
+    share = draws.uniform(0.2, 0.9, n)
+    m = draws.normal(size=n)
+    y = np.where(draws.random(n) < share, np.exp(m + draws.normal(size=n)), 0.0)
+    right = ZeroInflated(share, LogNormalDistribution(m, np.ones(n)))
+    display = PITDisplay.from_predictions(y, right)
+    # 1000 rows expected a bar, of which the heights scatter by 3%.
+    np.testing.assert_allclose(display.density, 1.0, atol=0.12)
+    narrow = PITDisplay.from_predictions(y, ZeroInflated(share, LogNormalDistribution(m, np.full(n, 0.5))), ax=display.ax_)
+    assert narrow.density[-1] > 1.5
+    assert narrow.density.mean() == pytest.approx(1.0)
+    display.figure_.canvas.draw()
+    with pytest.raises(TypeError, match=r"is a ndarray, which has no cdf: give what predict_distribution\(X\) returns"):
+        PITDisplay.from_predictions(y, np.ones(n))
+
+
+def test_learning_curves():
+    y, p = TABLES["zeros"]
+    X = p[:, None]
+    model = GBRegressor("poisson", n_estimators=20, n_jobs=1, eval_metric="mae", early_stopping_rounds=5).fit(X, y)
+    display = LearningCurveDisplay.from_estimator(model)
+    assert set(display.curves) == {("validation_0", "poisson"), ("validation_0", "mae")}
+    assert display.best == model.best_iteration_
+    assert list(LearningCurveDisplay.from_estimator(model, metric="mae").curves) == [("validation_0", "mae")]
+    display.figure_.canvas.draw()
+    both = BucketRegressor(n_buckets=8, n_estimators=10, n_jobs=1).fit(X, y, eval_set=[(X, y), (X, y)])
+    LearningCurveDisplay.from_estimator(both).figure_.canvas.draw()
+    with pytest.raises(ValueError, match="watched nothing while it was trained: fit it with eval_set="):
+        LearningCurveDisplay.from_estimator(GBRegressor(n_estimators=2, n_jobs=1).fit(X, y))
+    with pytest.raises(ValueError, match="metric='rmse' was not watched"):
+        LearningCurveDisplay.from_estimator(model, metric="rmse")
+
+
+def test_shapes_of_losses():
+    # Weighted cross-entropy by the raw score: sigmoid(raw) * (1 + w) - w, with odds mu: (mu - w) / (1 + mu).
+    display = LossDisplay.from_loss(WCE(), [20.0], prediction=[1.0, 20.0, 40.0])
+    np.testing.assert_allclose(display.curves[0], [-19 / 2, 0, 20 / 41], atol=1e-12)
+    for loss in ("huber", Huberpp(), AM(), "tweedie"):
+        LossDisplay.from_loss(loss, [1.0, 20.0], ax=display.ax_)
+    display.figure_.canvas.draw()
+    values = LossDisplay.from_loss("squared_error", 3.0, prediction=[1.0, 3.0], what="value")
+    np.testing.assert_allclose(values.curves[0], [2.0, 0.0])
+    with pytest.raises(TypeError, match="has several outputs"):
+        LossDisplay.from_loss(ZILN(), [1.0])
+    with pytest.raises(ValueError, match="what='slope' must be"):
+        LossDisplay.from_loss("huber", [1.0], what="slope")
+
+
+def test_soft_labels():
+    y = TABLES["positive"][0]
+    loss = SoftmaxBuckets(n_buckets=16, soft="normal", unbiased=True).fit(y)
+    display = SoftLabelDisplay.from_loss(loss, [1.0, 3.0])
+    display.figure_.canvas.draw()
+    np.testing.assert_allclose(display.shares.sum(axis=1), 1.0)
+    np.testing.assert_allclose(display.shares @ loss.representatives_, [1.0, 3.0], rtol=1e-6)
+    with pytest.raises(TypeError, match="must be a fitted SoftmaxBuckets with soft="):
+        SoftLabelDisplay.from_loss(SoftmaxBuckets(n_buckets=16).fit(y), [1.0])
+
+
+@pytest.mark.parametrize("display", [ErrorRatioDisplay, RatioDisplay])
+def test_no_positive_label(display):
+    with pytest.raises(ValueError, match="no label is positive"):
+        display.from_predictions([0.0, 0.0], [1.0, 2.0])
+
+
+def test_no_label_total():
+    with pytest.raises(ValueError, match="the labels sum to 0"):
+        GainDisplay.from_predictions([0.0, 0.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)
+def test_bad_input(display):
+    with pytest.raises(ValueError, match="must be finite"):
+        display.from_predictions([1.0, np.nan], [1.0, 2.0])
+    with pytest.raises(ValueError, match="of one length"):
+        display.from_predictions([1.0, 2.0], [1.0])
