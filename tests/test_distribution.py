@@ -165,6 +165,18 @@ def test_mean_is_the_integral_of_survival(make):
 
 
 @every
+def test_areas_are_those_of_the_scores(make):
+    d = make()
+    for factor in (-0.5, 0.0, 0.3, 1.0, 20.0):
+        t = at_mean(d, factor)
+        below, below_squared, above, above_squared = (area / at_mean(d) for area in d._areas(t))
+        # A rare positive part is rounded in its own unit, far above the row's mean.
+        np.testing.assert_allclose(below_squared + above_squared, d.crps(t) / at_mean(d), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(above - below, (d.mean() - t) / at_mean(d), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(d._beyond(t) / at_mean(d), above, rtol=1e-9, atol=1e-12)
+
+
+@every
 def test_samples_follow_the_distribution(make):
     d = make()
     draws = d.sample(4000, random_state=1)

@@ -101,6 +101,10 @@ class Distribution(ABC):
         """Integrals of cdf and cdf**2 up to t, then of sf and sf**2 from t on; t of shape (n,), finite."""
 
     @abstractmethod
+    def _beyond(self, t: Floats) -> Floats:
+        """The third of `_areas` alone: E[max(Y - t, 0)]."""
+
+    @abstractmethod
     def _log_below(self, levels: Floats, scale: float) -> Floats:
         """Integral of ``ln(1 + quantile / scale)`` from 0 to each level; levels of shape (n, j), not falling along a row."""
 

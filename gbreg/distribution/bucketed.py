@@ -384,6 +384,9 @@ class Bucketed(Distribution):
             before + upper_squared + rest * d**2 + 2 * d * p * once_above + p**2 * squared_above,
         )
 
+    def _beyond(self, t: Floats) -> Floats:
+        return self._areas(t)[2]
+
     def crps(self, y: ArrayLike) -> Floats:
         _, below, _, above = self._areas(column(y, len(self), "y"))
         return below + above

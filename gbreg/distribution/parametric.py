@@ -96,10 +96,13 @@ class LogNormalDistribution(Distribution):
     def _areas(self, t: Floats) -> tuple[Floats, ...]:
         # By parts; what is left of the squares is the mean times P(Z < w - s, Z' < Z'' ...), a bivariate normal probability.
         w, s, mean = np.clip(self._standard(t, "t"), -40.0, 40.0), self.sigma, self.mean()
-        first = t * ndtr(w) - mean * ndtr(w - s), mean * ndtr(s - w) - t * ndtr(-w)
         below = t * ndtr(w) ** 2 - 2.0 * mean * _both_below(w - s, s / sqrt(2))
         above = 2.0 * mean * _both_below(s - w, -s / sqrt(2)) - t * ndtr(-w) ** 2
-        return first[0], below, first[1], above
+        return t * ndtr(w) - mean * ndtr(w - s), below, self._beyond(t), above
+
+    def _beyond(self, t: Floats) -> Floats:
+        w = np.clip(self._standard(t, "t"), -40.0, 40.0)
+        return self.mean() * ndtr(self.sigma - w) - t * ndtr(-w)  # type: ignore[no-any-return]
 
     def _log_below(self, levels: Floats, scale: float) -> Floats:
         check_scale(scale)
@@ -228,6 +231,9 @@ class ZeroInflated(Distribution):
         q = 1.0 - p
         below = q * t + p * once, q**2 * t + 2.0 * q * p * once + p**2 * squared
         return *below, before + p * above[0], before + p**2 * above[1]
+
+    def _beyond(self, t: Floats) -> Floats:
+        return np.maximum(-t, 0.0) + self.probability_positive * self.positive._beyond(np.maximum(t, 0.0))
 
     def _log_below(self, levels: Floats, scale: float) -> Floats:
         p = self.probability_positive[:, None]

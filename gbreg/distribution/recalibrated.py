@@ -79,7 +79,7 @@ class Recalibrated(Distribution):
         upto, since = np.zeros((3, len(self))), here[[0, 3, 4]]
         for k, slope in enumerate(self._slopes):
             a = self.heights[k] - slope * self.levels[k]
-            b = (1.0 - self.heights[k + 1]) - slope * (1.0 - self.levels[k + 1])
+            b = self._offset(k)
             if k < self._slopes.size - 1:
                 x = self.base.quantile(self.levels[k + 1])
                 knot = np.array([x, *self.base._areas(x)])
@@ -94,9 +94,25 @@ class Recalibrated(Distribution):
             upto, since = next_upto, next_since
         return *below, *above
 
+    def _offset(self, k: int) -> float:
+        return float((1.0 - self.heights[k + 1]) - self._slopes[k] * (1.0 - self.levels[k + 1]))
+
+    def _beyond(self, t: Floats) -> Floats:
+        here = np.array([t, self.base._beyond(t)])
+        total, since = np.zeros(len(self)), here
+        for k, slope in enumerate(self._slopes):
+            following = np.zeros((2, len(self)))
+            if k < self._slopes.size - 1:
+                x = self.base.quantile(self.levels[k + 1])
+                following = np.where(x < t, here, [x, self.base._beyond(x)])
+            width, once = following - since
+            total += self._offset(k) * width - slope * once
+            since = following
+        return total
+
     def mean(self) -> Floats:
         least = self.base.quantile(0.0)
-        return least + self._areas(least)[2]
+        return least + self._beyond(least)
 
     def crps(self, y: ArrayLike) -> Floats:
         _, below, _, above = self._areas(column(y, len(self), "y"))
