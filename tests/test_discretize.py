@@ -94,6 +94,14 @@ def test_mixed_steps_in_half_count_and_half_value():
     np.testing.assert_allclose(step[1:-1], 1 / 32, rtol=0.05)
 
 
+def test_mixed_steps_on_labels_of_both_signs():
+    # 0 alone leaves two buckets a side. On the right 1, 2, 3 have 3/8 of the count, 6/32 of the size: 9/32 together, and
+    # are nearer to half of the side, 1/4, than 1, 2 with 11/64.
+    y = [-10.0, -3.0, -2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 10.0]
+    np.testing.assert_array_equal(make_edges(y, n_buckets=5, edges="mixed"), [-6.5, -0.5, 0.5, 6.5])
+    np.testing.assert_array_equal(make_edges([-4.0, -1.0, -1.0], n_buckets=2, edges="mixed"), [-2.5])
+
+
 @pytest.mark.parametrize("how", EDGES)
 def test_labels_all_zero_or_constant_are_one_bucket(how):
     for value in (0.0, 7.0):
@@ -139,8 +147,7 @@ def test_membership_is_half_open():
         ({"y": [1, 2], "n_buckets": 1}, "n_buckets=1 must be an integer >= 2"),
         ({"y": [1, 2], "n_buckets": 2.5}, "n_buckets=2.5"),
         ({"y": [1, 2], "edges": "quantiles"}, "edges='quantiles' is not known: use one of quantile, mixed"),
-        ({"y": [-1, 2], "edges": "mixed"}, "edges='mixed' needs labels >= 0, the least is -1: use 'quantile'"),
-        ({"y": [-1, 2], "edges": "exp"}, "edges='exp' needs labels >= 0"),
+        ({"y": [-1, 2], "edges": "exp"}, "edges='exp' needs labels >= 0, the least is -1: use 'mixed'"),
         ({"y": [1, 2], "edges": [2, 1]}, "strictly increasing"),
         ({"y": [1, 2], "edges": [1, np.inf]}, "must be finite"),
         ({"y": [1, 2], "edges": [[1.0, 2.0]]}, "one-dimensional"),

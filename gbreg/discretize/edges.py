@@ -74,12 +74,12 @@ def _heaviest_first(weight: Floats, above: float) -> NDArray[np.intp]:
 
 
 def _mixed_cuts(values: Floats, weight: Floats, n: int) -> list[int]:
-    positive = int(np.searchsorted(values, 0.0, side="right"))  # 1 if there are zeros
-    if positive == values.size:
+    size, count = np.abs(values), np.where(values == 0.0, 0.0, weight)
+    if not size.any():
         return []
-    value, count = values[positive:] / values[-1], weight[positive:]
-    mass = 0.5 * count / count.sum() + 0.5 * value * count / (value * count).sum()
-    return [1] * positive + [positive + c for c in _equal_cuts(mass, n - positive)]
+    size = size / size.max()
+    mass = 0.5 * count / count.sum() + 0.5 * size * count / (size * count).sum()
+    return _cuts_around(np.flatnonzero(values == 0.0), mass, n)
 
 
 def _segments(segments: Floats, given: Any) -> Floats:
@@ -104,7 +104,7 @@ def make_edges(
         The most buckets to make; explicit edges and segments ignore it.
     edges : str, array of shape (K - 1,) or list of (start, stop, step), default "quantile"
         ``"quantile"``: equal weight in each; every value with more than 1 / n_buckets of the weight, such as 0, alone.
-        ``"mixed"``: equal steps of half weight, half weighted value on the positives, zeros alone; labels >= 0.
+        ``"mixed"``: equal steps of half weight, half weighted size of the labels other than 0; zeros alone.
         ``"uniform"``: equal widths between the least and the greatest label.
         ``"exp"``: ``exp(k / a) - 1``, a such that k = n_buckets is the greatest label; labels >= 0, in a unit in which 1 is
         small (seconds).
@@ -143,8 +143,8 @@ def make_edges(
             raise ValueError(
                 f"edges={edges!r} is not known: use one of {', '.join(EDGES)}, an array, or (start, stop, step)s"
             )
-        if edges in ("mixed", "exp") and low < 0:
-            raise ValueError(f"edges={edges!r} needs labels >= 0, the least is {low:g}: use 'quantile'")
+        if edges == "exp" and low < 0:
+            raise ValueError(f"edges='exp' needs labels >= 0, the least is {low:g}: use 'mixed'")
         if edges in ("uniform", "exp"):
             grid = np.linspace(low, high, n + 1) if edges == "uniform" else np.expm1(np.linspace(0, math.log1p(high), n + 1))
             return _occupied(grid[1:-1], values)

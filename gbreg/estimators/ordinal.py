@@ -52,7 +52,7 @@ class OrdinalRegressor(DistributionalPreset):
     def __init__(
         self,
         n_buckets: int = 64,
-        edges: str | ArrayLike = "quantile",
+        edges: str | ArrayLike = "mixed",
         representative: str = "mean",
         thresholds: str = "shared",
         spread: bool = False,

@@ -118,7 +118,7 @@ class OrdinalBuckets(BucketLoss):
     ----------
     n_buckets : int >= 2, default 64
         At most: ties and atoms can leave fewer.
-    edges : str, array, or list of (start, stop, step), default "quantile"
+    edges : str, array, or list of (start, stop, step), default "mixed"
         See `gbreg.discretize.make_edges`.
     representative : {"mean", "median"}, default "mean"
         What a bucket's labels are taken for in the decoded mean.
@@ -162,7 +162,7 @@ class OrdinalBuckets(BucketLoss):
     }
     search_space = {
         "n_buckets": Integers(16, 256),
-        "edges": Choice(("quantile", "mixed")),
+        "edges": Choice(("mixed", "quantile")),
         "spread": Choice((False, True)),
     }
 
@@ -171,7 +171,7 @@ class OrdinalBuckets(BucketLoss):
     def __init__(
         self,
         n_buckets: int = 64,
-        edges: str | ArrayLike = "quantile",
+        edges: str | ArrayLike = "mixed",
         representative: str = "mean",
         thresholds: str = "shared",
         spread: bool = False,

@@ -69,14 +69,19 @@ STUDIES = {
     ),
     "ordinal": Study(
         OrdinalRegressor,
-        {},
+        {"edges": "quantile"},
         AGAIN
         | _one_at_a_time(
             n_buckets=(24, 48, 96, 192),
             edges=("mixed", "uniform", "exp", "peaks"),
             representative=("median",),
             spread=(True,),
-        ),
+        )
+        | {"edges=mixed, n_buckets=96": {"edges": "mixed", "n_buckets": 96}}
+        | {
+            f"edges={edges}, n_buckets={n}, spread=True": {"edges": edges, "n_buckets": n, "spread": True}
+            for edges, n in (("quantile", 96), ("mixed", 64), ("mixed", 96), ("exp", 64), ("exp", 96))
+        },
     ),
     "thresholds24": _thresholds(24),
     "thresholds100": _thresholds(100),

@@ -179,7 +179,7 @@ def test_decoding_favours_no_side(raw):
 @pytest.mark.parametrize("spread", [False, True])
 @pytest.mark.parametrize("location", [-400.0, -30.0, 0.0, 1.5, 30.0, 400.0])
 def test_shared_probabilities_are_precise_where_they_are_small(location, spread):
-    loss = OrdinalBuckets(n_buckets=6, spread=spread).fit(np.arange(12.0))
+    loss = OrdinalBuckets(n_buckets=6, edges="quantile", spread=spread).fit(np.arange(12.0))
     raw = [location, -1.5][: loss.n_outputs]
     unit = mp.exp(mpf("1.5")) if spread else mpf(1)
     with mp.workdps(2000):
@@ -210,7 +210,7 @@ def test_xgboost_trains_independent_thresholds_natively(weighted):
     X = rng.integers(0, 4, size=(2000, 2)).astype(float)
     y = 0.5 * X[:, 0] + rng.normal(0, 2.5, 2000)
     weight = rng.uniform(0.5, 2.0, 2000) if weighted else None
-    loss = OrdinalBuckets(n_buckets=4, thresholds="independent")
+    loss = OrdinalBuckets(n_buckets=4, edges="quantile", thresholds="independent")
     parameters = {"n_estimators": 20, "max_leaves": 16, "min_child_samples": 1, "engine_params": {"min_child_weight": 0.0}}
     native, kernel = (
         boosted(loss, "xgboost", native=native, **parameters).fit(X, y, weight, eval_set=(X, y)) for native in (True, False)
@@ -226,7 +226,7 @@ def test_xgboost_trains_independent_thresholds_natively(weighted):
 def test_where_there_is_a_native_form():
     y = np.random.default_rng(0).normal(size=1000)
     for n_buckets, thresholds, native in ((10, "independent", True), (30, "independent", False), (10, "shared", False)):
-        loss = OrdinalBuckets(n_buckets=n_buckets, thresholds=thresholds).fit(y)
+        loss = OrdinalBuckets(n_buckets=n_buckets, edges="quantile", thresholds=thresholds).fit(y)
         assert (loss.native_form() is not None) == native, (n_buckets, thresholds)
 
 
