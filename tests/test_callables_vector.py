@@ -22,7 +22,7 @@ LOSSES = {
     "lognormal": LogNormal(),
     "low rank": SoftmaxBuckets(n_buckets=12),
     "full rank": SoftmaxBuckets(n_buckets=4, rank=None),
-    "independent": OrdinalBuckets(n_buckets=4, thresholds="independent"),
+    "independent": OrdinalBuckets(n_buckets=4, edges="quantile", thresholds="independent"),
     "rank 1": SoftmaxBuckets(n_buckets=12, rank=1),
 }
 
