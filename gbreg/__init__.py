@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gbreg.estimators import WCERegressor as WCERegressor
     from gbreg.estimators import ZILNRegressor as ZILNRegressor
     from gbreg.persistence import load as load
+    from gbreg.reporting import report as report
 
 _PUBLIC = {
     "BucketRegressor": "gbreg.estimators",
@@ -39,6 +40,7 @@ _PUBLIC = {
     "load": "gbreg.persistence",
     "metric": "gbreg.callables",
     "objective": "gbreg.callables",
+    "report": "gbreg.reporting",
 }
 _MODULES = ("calibration", "datasets", "losses", "metrics", "plots", "testing", "tuning")
 

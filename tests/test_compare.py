@@ -389,7 +389,7 @@ def test_the_summary_finds_one_model_for_both():
 
 def test_the_summary_says_when_no_sum_is_right():
     summary = made_board(row("a", 0.9, 0.7), row("b", 0.895, 0.8), row("c", 0.5, 0.85), baseline_pcoc=0.75).summary()
-    assert "No loss here gets the sum right. Start with `b`" in summary
+    assert "No model here gets the sum right. Start with `b`" in summary
     assert "The mean moved by +33% from train to test" in summary
 
 

@@ -8,7 +8,7 @@ import json
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import numpy as np
 from gbreg.compare import words
 from gbreg.compare.words import badness, cell
 from gbreg.engines import ENGINES
+from gbreg.metrics import METRICS
+from gbreg.metrics.base import Floats
 from gbreg.tables import write_text
 
 # What is shown, in this order. Each is computed on the test rows, and its best value is known to `METRICS`.
@@ -90,6 +92,28 @@ class Profile:
     zero_mae: float
     weighted: bool
 
+    @classmethod
+    def of(
+        cls, train_y: Floats, test_y: Floats, train_weight: Floats | None, test_weight: Floats | None, n_features: int
+    ) -> Profile:
+        """Of these labels; those of train may be none."""
+        y = np.concatenate([train_y, test_y])
+        positive = y[y > 0]
+        tail = float(np.quantile(positive, 0.99) / np.median(positive)) if positive.size else math.nan
+        mean_test = float(np.average(test_y, weights=test_weight))
+        return cls(
+            n_train=train_y.size,
+            n_test=test_y.size,
+            n_features=n_features,
+            n_zeros=int((y == 0).sum()),
+            n_negative=int((y < 0).sum()),
+            mean_train=float(np.average(train_y, weights=train_weight)) if train_y.size else mean_test,
+            mean_test=mean_test,
+            p99_over_median=tail,
+            zero_mae=METRICS["mae"](test_y, np.zeros(test_y.size), test_weight),
+            weighted=test_weight is not None,
+        )
+
     @property
     def n_rows(self) -> int:
         return self.n_train + self.n_test
@@ -115,6 +139,8 @@ class Leaderboard:
         Of `GBRegressor`, without loss and engine.
     loss_parameters : dict of str to dict
         Every parameter of every model fitted, but those of boosting, by label.
+    predictions : dict of (loss, engine, readout) to ndarray of shape (n_test,)
+        If asked for; not written to files.
     """
 
     rows: list[Row]
@@ -123,6 +149,7 @@ class Leaderboard:
     profile: Profile
     parameters: dict[str, Any] = field(default_factory=dict)
     loss_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    predictions: dict[tuple[str, str, str], Floats] = field(default_factory=dict, repr=False)
 
     @property
     def ranking(self) -> str:
@@ -144,7 +171,8 @@ class Leaderboard:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain JSON values (NaN becomes None)."""
-        found: dict[str, Any] = _jsonable(asdict(self))
+        found: dict[str, Any] = _jsonable(asdict(replace(self, predictions={})))
+        del found["predictions"]
         found["profile"] |= {"n_rows": self.profile.n_rows, "zeros_share": self.profile.zeros_share}
         return found | {"versions": versions()}
 

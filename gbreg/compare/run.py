@@ -50,6 +50,7 @@ def compare(
     engines: Sequence[str] = ("lightgbm",),
     estimator: GBRegressor | None = None,
     on_fit: Callable[[int, int, str], None] | None = None,
+    keep_predictions: bool = False,
 ) -> Leaderboard:
     """Fit every model on every engine, and measure all of them on the same test rows.
 
@@ -69,6 +70,8 @@ def compare(
         stays as the models have it.
     on_fit : callable, optional
         Called with (fits done, fits in all, what is being fitted) before every fit and after the last.
+    keep_predictions : bool, default False
+        Whether `Leaderboard.predictions` holds what each row was measured by: eight bytes a test row each.
 
     Returns
     -------
@@ -99,10 +102,12 @@ def compare(
     fitting, reasons = _plan(losses, engines, data.train_y)
     skipped = [*(Skipped(name, "", reason) for name, reason in left), *reasons]
     rows: list[Row] = []
+    predictions: dict[tuple[str, str, str], Floats] = {}
     for done, (model, engine) in enumerate(fitting):
         if on_fit is not None:
             on_fit(done, len(fitting), f"{models.model_label(model)} on {engine}")
-        outcome = _fit_one(models.with_boosting(model, template, engine), engine, data)
+        kept = predictions if keep_predictions else None
+        outcome = _fit_one(models.with_boosting(model, template, engine), engine, data, kept)
         if isinstance(outcome, Skipped):
             skipped.append(outcome)
         else:
@@ -113,9 +118,10 @@ def compare(
         rows=_grouped(rows),
         baseline=_baseline(data),
         skipped=skipped,
-        profile=_profile(data),
+        profile=Profile.of(data.train_y, data.test_y, data.train_weight, data.test_weight, _width(data.train_X)),
         parameters={k: v for k, v in template.get_params(deep=False).items() if k not in ("loss", "engine")},
         loss_parameters={models.model_label(model): _own_parameters(model) for model, _ in fitting},
+        predictions=predictions,
     )
 
 
@@ -182,7 +188,7 @@ def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y:
     return _Data(train_X, y["train"], weight["train"], test_X, y["test"], weight["test"])
 
 
-def _fit_one(model: Any, engine: str, data: _Data) -> list[Row] | Skipped:
+def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, str], Floats] | None) -> list[Row] | Skipped:
     label = models.model_label(model)
     try:
         start = time.perf_counter()
@@ -190,9 +196,12 @@ def _fit_one(model: Any, engine: str, data: _Data) -> list[Row] | Skipped:
         compiled = time.perf_counter()
         model.fit(data.train_X, data.train_y, data.train_weight)
         fitted = time.perf_counter()
-        measured = _readings(model, data)
+        readings = _readings(model, data)
+        measured = {readout: _measure(data, p, READOUTS.get(readout, SHOWN)) for readout, p in readings.items()}
     except Exception as error:  # one model that fails must not cost the others their results
         return Skipped(label, engine, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    if kept is not None:
+        kept |= {(label, engine, readout): predicted for readout, predicted in readings.items()}
     parts = list(models.fitted_parts(model))
     return [
         Row(
@@ -210,11 +219,11 @@ def _fit_one(model: Any, engine: str, data: _Data) -> list[Row] | Skipped:
     ]
 
 
-def _readings(model: Any, data: _Data) -> dict[str, dict[str, Any]]:
-    """The metrics of every readout; of "" where the model predicts one number."""
+def _readings(model: Any, data: _Data) -> dict[str, Floats]:
+    """The predictions of every readout; of "" where the model predicts one number."""
     if not models.is_distributional(model):
-        return {"": _measure(data, model.predict(data.test_X), SHOWN)}
-    return {readout: _measure(data, model.predict(data.test_X, readout), measured) for readout, measured in READOUTS.items()}
+        return {"": model.predict(data.test_X)}
+    return {readout: model.predict(data.test_X, readout) for readout in READOUTS}
 
 
 def _warm_up(model: Any, y: Floats) -> None:
@@ -241,24 +250,6 @@ def _baseline(data: _Data) -> Row:
     mean = float(np.average(data.train_y, weights=data.train_weight))
     numbers = _measure(data, np.full(data.test_y.size, mean), SHOWN)
     return Row("mean", "", 0, False, **numbers, fit_seconds=0.0, compile_seconds=0.0)
-
-
-def _profile(data: _Data) -> Profile:
-    y = np.concatenate([data.train_y, data.test_y])
-    positive = y[y > 0]
-    tail = float(np.quantile(positive, 0.99) / np.median(positive)) if positive.size else math.nan
-    return Profile(
-        n_train=data.train_y.size,
-        n_test=data.test_y.size,
-        n_features=_width(data.train_X),
-        n_zeros=int((y == 0).sum()),
-        n_negative=int((y < 0).sum()),
-        mean_train=float(np.average(data.train_y, weights=data.train_weight)),
-        mean_test=float(np.average(data.test_y, weights=data.test_weight)),
-        p99_over_median=tail,
-        zero_mae=METRICS["mae"](data.test_y, np.zeros(data.test_y.size), data.test_weight),
-        weighted=data.train_weight is not None,
-    )
 
 
 def _width(X: Any) -> int:

@@ -188,7 +188,7 @@ def choice(board: Leaderboard) -> str:
     summed = min(rows, key=lambda row: badness("pcoc", row.pcoc) if row.pcoc == row.pcoc else math.inf)
     near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
     both = min(near, key=lambda row: (badness("pcoc", _sum_of(board, row)), -getattr(row, key)))
-    mend = "on recent rows that no model saw (CalibratedRegressor): a monotone map keeps the order and mends the sum."
+    mend = "on rows that no model saw (CalibratedRegressor): a monotone map keeps the order and mends the sum."
     total = sum_words(_sum_of(board, both))
     if both.readout == "log_mean":
         total = f"read as its mean, {total}"
@@ -197,11 +197,11 @@ def choice(board: Leaderboard) -> str:
         return f"Start with {_called(board, both)}: {ranks}, and {total}."
     if _needs_calibration(summed.pcoc):
         return (
-            f"No loss here gets the sum right. Start with {_called(board, both)}, which of those that rank best comes "
+            f"No model here gets the sum right. Start with {_called(board, both)}, which of those that rank best comes "
             f"nearest: {total}. Calibrate it {mend}"
         )
     return (
-        f"No loss here has both. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
+        f"No model here has both. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
         f"take {_called(board, summed)}: {sum_words(summed.pcoc)}. Or calibrate {_called(board, ranked)} {mend}"
     )
 

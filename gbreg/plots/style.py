@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = "#767676"
 SIZE = (5.2, 3.7)
+# Legends of more entries go below the axes.
+MANY = 5
 
 
 def axes(ax: Any) -> Any:
@@ -50,7 +52,7 @@ def finish(ax: Any, xlabel: str, ylabel: str) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if labels:
         # Many models would hide the curves they name: their legend goes below.
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 2} if len(labels) > 5 else {}
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 2} if len(labels) > MANY else {}
         ax.legend(handles, labels, frameon=False, fontsize=8, **below)
 
 

@@ -1,54 +1,34 @@
-"""``gbreg`` on the command line: compare, fit, predict, demo. A thin layer over `gbreg.compare` and `gbreg.tables`.
-
-Bad input ends in one line on stderr and exit code 2. Only typer is imported here; everything heavy is imported by the
-command that needs it, so that ``gbreg --help`` is quick.
-"""
+"""The commands that train or apply models: compare, fit, predict, demo."""
 
 from __future__ import annotations
 
-import os
-import re
-import shlex
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import gbreg
+from gbreg.cli.options import (
+    TABLES,
+    Drop,
+    EarlyStopping,
+    Jobs,
+    Keep,
+    LearningRate,
+    Option,
+    Report,
+    Rounds,
+    Seed,
+    Segment,
+    SplitColumn,
+    Table,
+    Target,
+    Weight,
+    typer,
+)
+from gbreg.cli.screen import command_line, fail, progress, say, show, status
 
 if TYPE_CHECKING:
-    from gbreg.compare import Leaderboard
     from gbreg.tables import SplitRows
-
-INSTALL = 'the gbreg command needs typer, rich and pyarrow: pip install "gbreg[cli]"'
-
-try:
-    import typer
-    from typer import Argument, Option
-except ImportError:  # main() says what to install
-
-    def Argument(*_: Any, **__: Any) -> None: ...  # type: ignore[misc]
-
-    def Option(*_: Any, **__: Any) -> None: ...  # type: ignore[misc]
-
-
-TABLES = "Parquet, CSV or Arrow"
-Table = Annotated[Path, Argument(metavar="TABLE", help=f"The table: {TABLES}, by its suffix.", show_default=False)]
-Target = Annotated[str, Option("--target", help="The column to predict.", show_default=False)]
-Weight = Annotated[str | None, Option(help="A column of row weights (>= 0), for training and for every metric.")]
-Drop = Annotated[list[str] | None, Option(help="Columns to leave out, such as keys; repeat, or separate by commas.")]
-Keep = Annotated[list[str] | None, Option(help="Learn from these columns only; repeat, or separate by commas.")]
-SplitColumn = Annotated[str | None, Option("--split", help="A column of train and test; other rows are left out.")]
-Rounds = Annotated[int, Option(help="Boosting rounds, at most.")]
-LearningRate = Annotated[float, Option(help="Step of each round, above 0.")]
-EarlyStopping = Annotated[
-    int | None,
-    Option(help="Stop after this many rounds without gain on 10% of the training rows.", show_default="off"),
-]
-Seed = Annotated[int, Option(help="Of the random split and of training.")]
-Jobs = Annotated[int | None, Option(help="Threads.", show_default="all cores")]
 
 
 def compare(
@@ -82,6 +62,8 @@ def compare(
     seed: Seed = 0,
     n_jobs: Jobs = None,
     out: Annotated[Path | None, Option(help="A folder for leaderboard.csv, leaderboard.json and summary.md.")] = None,
+    report: Report = None,
+    segment: Segment = None,
 ) -> None:
     """Try many losses on one table: which ranks best, which gets the sum right, which to use.
 
@@ -99,6 +81,12 @@ def compare(
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
     parted = tables.split_rows(data, column=split, time=time, cutoff=cutoff, test_fraction=test_fraction, seed=seed)
+    if segment is not None:
+        tables.check_column(data, segment, "--segment")
+        if report is None:
+            raise tables.InputError("--segment is for the page: give --report page.html too")
+    if report is not None:
+        tables.check_writable(report, "--report")
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, time, weight))
     rows = tables.prepare(data, target, names, parted, weight)
     notices = []
@@ -111,8 +99,10 @@ def compare(
         estimator,
         out,
         title=f"gbreg compare: {target} of {table.name}",
-        command=_command_line(context),
+        command=command_line(context),
         notices=notices,
+        report=report,
+        segment=None if segment is None else tables.rows_of(data, parted.test)[segment].to_pandas().to_numpy(),
     )
 
 
@@ -126,6 +116,8 @@ def _compare_and_report(
     title: str,
     command: str,
     notices: Sequence[str] = (),
+    report: Path | None = None,
+    segment: Any = None,
 ) -> None:
     """Train, print, and write the files."""
     from gbreg import tables
@@ -134,8 +126,8 @@ def _compare_and_report(
     folder = None if out is None else tables.make_folder(out, "--out")
     notices = [*rows.notices, *notices]
     for notice in notices:
-        _say(notice)
-    with _progress() as on_fit:
+        say(notice)
+    with progress() as on_fit:
         board = compare_losses(
             rows.train_X,
             rows.train_y,
@@ -147,15 +139,21 @@ def _compare_and_report(
             engines=engines,
             estimator=estimator,
             on_fit=on_fit,
+            keep_predictions=report is not None,
         )
     show(board)
     if folder is not None:
         board.to_csv(folder / "leaderboard.csv")
         board.to_json(folder / "leaderboard.json", title=title, command=command, notices=notices)
         tables.write_text(folder / "summary.md", board.summary(title, command, notices))
-        _say(f"Saved to {folder}: summary.md, leaderboard.csv, leaderboard.json")
+        say(f"Saved to {folder}: summary.md, leaderboard.csv, leaderboard.json")
+    if board.rows and report is not None:
+        from gbreg.reporting import write_comparison
+
+        write_comparison(board, rows, segment, report, title=title, command=command, notices=notices)
+        say(f"Saved to {report}")
     if not board.rows:
-        _fail("no model was fitted: the reasons are above")
+        fail("no model was fitted: the reasons are above")
 
 
 def fit(
@@ -195,15 +193,15 @@ def fit(
     prepared = tables.features(data, names)
     tables.check_writable(model, "--model")
     for notice in prepared.notices:
-        _say(notice)
+        say(notice)
     try:
-        with _status(f"Training {loss} on {engine}"):
+        with status(f"Training {loss} on {engine}"):
             estimator.fit(prepared.table, y, weights)
     except ValueError as error:  # what fit refuses before training: labels outside the loss's domain, for example
         raise tables.InputError(" ".join(str(error).split())) from error
     estimator.save(model)
     done = max((part.best_iteration_ for part in fitted_parts(estimator)), default=0)
-    _say(f"Trained {loss} on {len(y):,} rows, {done} rounds of {engine}. Saved to {model}")
+    say(f"Trained {loss} on {len(y):,} rows, {done} rounds of {engine}. Saved to {model}")
 
 
 def predict(
@@ -236,7 +234,7 @@ def predict(
         part.set_params(n_jobs=n_jobs)
     predicted = loaded.predict(X)
     tables.write_table(data.select(copied).append_column("prediction", [predicted]), out)
-    _say(f"Predicted {len(predicted):,} rows. Saved to {out}")
+    say(f"Predicted {len(predicted):,} rows. Saved to {out}")
 
 
 def demo(
@@ -256,10 +254,10 @@ def demo(
     from gbreg.compare import default_models, installed_engines
 
     try:
-        with _status("Preparing the household weeks"):
+        with status("Preparing the household weeks"):
             data = pa.Table.from_pandas(datasets.load_household_weeks(), preserve_index=False)
     except ImportError as error:
-        _fail(str(error))
+        fail(str(error))
     folder = tables.make_folder(out, "--out")
     path = folder / "household_weeks.parquet"
     tables.write_table(data, path)
@@ -273,10 +271,10 @@ def demo(
         _estimator(rounds, 0.1, None, 0, n_jobs),
         folder,
         title="gbreg demo: what a household spends in the coming week",
-        command=_command_line(context),
+        command=command_line(context),
         notices=[datasets.PROVENANCE],
     )
-    _say(f"Go on with: gbreg compare {path} --target {datasets.TARGET} --drop household_id,week --split split", wrap=False)
+    say(f"Go on with: gbreg compare {path} --target {datasets.TARGET} --drop household_id,week --split split", wrap=False)
 
 
 # -- shared by the commands -------------------------------------------------------------------------------------------
@@ -349,199 +347,3 @@ def _trained_on(model: Any, path: Path) -> list[str]:
             f"--model {str(path)!r} was trained on an array, without column names: load it with gbreg.load in Python"
         )
     return [str(name) for name in model.feature_names_in_]
-
-
-def _console(stderr: bool = False) -> Any:
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False, markup=False)
-    # Into a pipe or a file rich assumes 80 columns, which the leaderboard does not fit.
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, markup=False, width=100)
-
-
-def _say(text: str, wrap: bool = True) -> None:
-    _console().print(text, soft_wrap=not wrap)
-
-
-@contextmanager
-def _status(text: str) -> Iterator[None]:
-    console = _console(stderr=True)
-    with console.status(text) if console.is_terminal else nullcontext():
-        yield
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr over the fits of a comparison."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    console = _console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def on_fit(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        yield on_fit
-
-
-def show(board: Leaderboard) -> None:
-    """Print the leaderboard, what its winners mean, and what is not in it."""
-    from gbreg.compare import choice, data_words, winners
-
-    console = _console()
-    console.print(data_words(board))
-    console.print()
-    console.print(_leaderboard(board))
-    console.print(
-        "\n* best (PCOC: nearest to 1). Gini: normalised. PCOC: sum of predictions / sum of labels. over, under 2x: "
-        "share of rows off by more than a factor 2. Fit: without compiling, which took "
-        f"{board.compile_seconds:.1f} s in all.\n"
-    )
-    for line in [*winners(board), "", choice(board), ""]:
-        console.print(line)
-    for skipped in board.skipped:
-        on = f" on {skipped.engine}" if skipped.engine else ""
-        console.print(f"Not compared: {skipped.loss}{on}: {skipped.reason}")
-
-
-def _leaderboard(board: Leaderboard) -> Any:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    from gbreg.compare import SHOWN, TITLES, cell
-
-    several = len({row.engine for row in board.rows}) > 1
-    columns = (*SHOWN, "fit_seconds")
-    table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
-    table.add_column("loss")
-    if several:
-        table.add_column("engine")
-    for column in columns:
-        table.add_column(TITLES[column].replace(" ", "\n"), justify="right", no_wrap=True)
-    for before, row in pairwise([None, *board.rows, board.baseline]):
-        assert row is not None
-        if before is not None and before.family != row.family:
-            table.add_section()
-        cells = []
-        for column in columns:
-            text, best = cell(column, getattr(row, column)), board.best(column) is row
-            cells.append(Text(f"{text}*", style="bold green") if best else Text(f"{text} "))
-        engine = [row.engine or "-"] if several else []
-        table.add_row(_folded(row.loss, row.readout), *engine, *cells, style="dim" if row is board.baseline else "")
-    return table
-
-
-def _folded(label: str, readout: str = "", width: int = 16) -> str:
-    """A label on several lines, so that the numbers beside it keep their room: the name, its parameters, its readout.
-
-    >>> print(_folded("transformed_squared_error:smearing=false"))
-    transformed_
-     squared_error
-     smearing=false
-    """
-    name, _, parameters = label.partition(":")
-    lines = [name] if len(name) <= width else [""]
-    for piece in re.findall("[^_]+_?", name) if len(name) > width else ():
-        if lines[-1] and len(lines[-1] + piece) > width:
-            lines.append(" ")
-        lines[-1] += piece
-    return "\n".join([*lines, *(f" {p}" for p in parameters.split(",") if p), *([f" ({readout})"] if readout else [])])
-
-
-# -- entry ------------------------------------------------------------------------------------------------------------
-
-
-def _fail(text: str, code: int = 2) -> NoReturn:
-    print("Error: " + " ".join(text.split()), file=sys.stderr)
-    raise SystemExit(code)
-
-
-def _command_line(context: typer.Context) -> str:
-    return str(getattr(context.find_root().command, "command_line", "gbreg"))
-
-
-def _group() -> Any:
-    """The class of the command group: bad input ends in one line, where typer would draw a box."""
-    from typer.core import TyperGroup
-
-    # Of typer's own copy of click, or of click itself in versions that depend on it.
-    usage_error: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
-    class OneLineErrors(TyperGroup):
-        def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
-            args = sys.argv[1:] if args is None else list(args)
-            self.command_line = shlex.join(["gbreg", *args])
-            try:
-                result = super().main(args, **{**extra, "standalone_mode": False})
-            except usage_error as error:
-                _fail(error.format_message(), error.exit_code)
-            except typer.Abort:
-                _fail("interrupted", 130)
-            except ValueError as error:
-                from gbreg.tables import InputError
-
-                if not isinstance(error, InputError):
-                    raise
-                _fail(str(error))
-            except FloatingPointError as error:
-                _fail(str(error), 1)
-            raise SystemExit(result if isinstance(result, int) else 0)
-
-    return OneLineErrors
-
-
-def _show_version(asked: bool) -> None:
-    if asked:
-        print(f"gbreg {gbreg.__version__}")
-        raise typer.Exit
-
-
-def application() -> typer.Typer:
-    """The command line as a typer application."""
-    app = typer.Typer(
-        cls=_group(),
-        context_settings={"help_option_names": ["-h", "--help"]},
-        add_completion=False,
-        rich_markup_mode="markdown",
-        pretty_exceptions_enable=False,
-    )
-
-    @app.callback(invoke_without_command=True)
-    def gbreg_(
-        context: typer.Context,
-        version: Annotated[
-            bool, Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
-        ] = False,
-    ) -> None:
-        """Gradient boosting for money and time: the right loss for skewed, zero-inflated targets, and whether to trust it.
-
-        Start with compare: it tries every loss on your table and says which to use.
-        """
-        if context.invoked_subcommand is None:
-            print(context.get_help())
-
-    for command in (compare, fit, predict, demo):
-        app.command()(command)
-    return app
-
-
-def main() -> None:
-    """The console script."""
-    try:
-        import pyarrow  # noqa: F401
-        import rich  # noqa: F401
-        import typer  # noqa: F401
-    except ImportError:
-        print(f"Error: {INSTALL}", file=sys.stderr)
-        raise SystemExit(2) from None
-    # Idle OpenMP threads sleep instead of spinning: beside other busy processes on 2 cores, 100 rounds of LightGBM took
-    # 3.2 s instead of 20.9 s. Read when the engines are loaded, which is later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    application()()
-
-
-if __name__ == "__main__":
-    main()

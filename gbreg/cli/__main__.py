@@ -1,0 +1,5 @@
+"""``python -m gbreg.cli``."""
+
+from gbreg.cli import main
+
+main()

@@ -1,0 +1,38 @@
+"""Arguments and options that commands share. Only typer is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+INSTALL = 'the gbreg command needs typer, rich and pyarrow: pip install "gbreg[cli]"'
+
+try:
+    import typer as typer
+    from typer import Argument as Argument
+    from typer import Option as Option
+except ImportError:  # main() says what to install
+    typer = None  # type: ignore[assignment]
+
+    def Argument(*_: Any, **__: Any) -> None: ...  # type: ignore[misc]
+
+    def Option(*_: Any, **__: Any) -> None: ...  # type: ignore[misc]
+
+
+TABLES = "Parquet, CSV or Arrow"
+Table = Annotated[Path, Argument(metavar="TABLE", help=f"The table: {TABLES}, by its suffix.", show_default=False)]
+Target = Annotated[str, Option("--target", help="The column to predict.", show_default=False)]
+Weight = Annotated[str | None, Option(help="A column of row weights (>= 0), for training and for every metric.")]
+Drop = Annotated[list[str] | None, Option(help="Columns to leave out, such as keys; repeat, or separate by commas.")]
+Keep = Annotated[list[str] | None, Option(help="Learn from these columns only; repeat, or separate by commas.")]
+SplitColumn = Annotated[str | None, Option("--split", help="A column of train and test; other rows are left out.")]
+Rounds = Annotated[int, Option(help="Boosting rounds, at most.")]
+LearningRate = Annotated[float, Option(help="Step of each round, above 0.")]
+EarlyStopping = Annotated[
+    int | None,
+    Option(help="Stop after this many rounds without gain on 10% of the training rows.", show_default="off"),
+]
+Seed = Annotated[int, Option(help="Of the random split and of training.")]
+Jobs = Annotated[int | None, Option(help="Threads.", show_default="all cores")]
+Segment = Annotated[str | None, Option(help="A column of segments, such as countries: which have the worst sums?")]
+Report = Annotated[Path | None, Option(help="A self-contained HTML page to write.", show_default=False)]

@@ -1,0 +1,124 @@
+"""What the commands print: lines, progress, leaderboards, and errors in one line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import typer
+
+    from gbreg.compare import Leaderboard
+
+
+def fail(text: str, code: int = 2) -> NoReturn:
+    print("Error: " + " ".join(text.split()), file=sys.stderr)
+    raise SystemExit(code)
+
+
+def make_console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False, markup=False)
+    # Into a pipe or a file rich assumes 80 columns, which the leaderboard does not fit.
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, markup=False, width=100)
+
+
+def say(text: str, wrap: bool = True) -> None:
+    make_console().print(text, soft_wrap=not wrap)
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    console = make_console(stderr=True)
+    with console.status(text) if console.is_terminal else nullcontext():
+        yield
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr over the fits of a comparison."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    console = make_console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def on_fit(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield on_fit
+
+
+def show(board: Leaderboard) -> None:
+    """Print the leaderboard, what its winners mean, and what is not in it."""
+    from gbreg.compare import choice, data_words, winners
+
+    console = make_console()
+    console.print(data_words(board))
+    console.print()
+    console.print(_leaderboard(board))
+    console.print(
+        "\n* best (PCOC: nearest to 1). Gini: normalised. PCOC: sum of predictions / sum of labels. over, under 2x: "
+        "share of rows off by more than a factor 2. Fit: without compiling, which took "
+        f"{board.compile_seconds:.1f} s in all.\n"
+    )
+    for line in [*winners(board), "", choice(board), ""]:
+        console.print(line)
+    for skipped in board.skipped:
+        on = f" on {skipped.engine}" if skipped.engine else ""
+        console.print(f"Not compared: {skipped.loss}{on}: {skipped.reason}")
+
+
+def _leaderboard(board: Leaderboard) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from gbreg.compare import SHOWN, TITLES, cell
+
+    several = len({row.engine for row in board.rows}) > 1
+    columns = (*SHOWN, "fit_seconds")
+    table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    table.add_column("loss")
+    if several:
+        table.add_column("engine")
+    for column in columns:
+        table.add_column(TITLES[column].replace(" ", "\n"), justify="right", no_wrap=True)
+    for before, row in pairwise([None, *board.rows, board.baseline]):
+        assert row is not None
+        if before is not None and before.family != row.family:
+            table.add_section()
+        cells = []
+        for column in columns:
+            text, best = cell(column, getattr(row, column)), board.best(column) is row
+            cells.append(Text(f"{text}*", style="bold green") if best else Text(f"{text} "))
+        engine = [row.engine or "-"] if several else []
+        table.add_row(_folded(row.loss, row.readout), *engine, *cells, style="dim" if row is board.baseline else "")
+    return table
+
+
+def _folded(label: str, readout: str = "", width: int = 16) -> str:
+    """A label on several lines, so that the numbers beside it keep their room: the name, its parameters, its readout.
+
+    >>> print(_folded("transformed_squared_error:smearing=false"))
+    transformed_
+     squared_error
+     smearing=false
+    """
+    name, _, parameters = label.partition(":")
+    lines = [name] if len(name) <= width else [""]
+    for piece in re.findall("[^_]+_?", name) if len(name) > width else ():
+        if lines[-1] and len(lines[-1] + piece) > width:
+            lines.append(" ")
+        lines[-1] += piece
+    return "\n".join([*lines, *(f" {p}" for p in parameters.split(",") if p), *([f" ({readout})"] if readout else [])])
+
+
+def command_line(context: typer.Context) -> str:
+    return str(getattr(context.find_root().command, "command_line", "gbreg"))

@@ -1,0 +1,9 @@
+"""One page that says which predictions to trust (``pip install "gbreg[report]"``).
+
+The package is not called ``report``, or it would hide the function of that name, `gbreg.report`.
+"""
+
+from gbreg.reporting.page import report, write_comparison, write_page
+from gbreg.reporting.scores import scored
+
+__all__ = ["report", "scored", "write_comparison", "write_page"]

@@ -1,0 +1,310 @@
+"""The report: one self-contained HTML page."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, versions, winners
+from gbreg.compare.leaderboard import SHOWN, Row
+from gbreg.losses.base import check_sample_weight
+from gbreg.metrics import segment_table, xauc
+from gbreg.metrics.base import Floats
+from gbreg.reporting import drift, pictures
+from gbreg.reporting.scores import checked_labels, pcoc_error, scored
+from gbreg.tables import SplitRows, write_text
+
+MOST_SEGMENTS = 15
+MOST_SHIFTED = 12
+
+
+def report(
+    models: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    segment: ArrayLike | None = None,
+    train: tuple[Any, ArrayLike] | None = None,
+    path: str | Path = "report.html",
+    title: str = "Which predictions to trust",
+) -> Path:
+    """Write one HTML page on models and the rows they are judged by: what to pick, plots, segments, drift, parameters.
+
+    The page needs no network, reads on a phone and in print, and its table can be sorted.
+
+    Parameters
+    ----------
+    models : estimator, or mapping of str to estimator or array-like of shape (n_samples,)
+        Fitted; or what anything else predicted for the rows of X.
+    X : table or array of shape (n_samples, n_features), or None
+        Rows that no model has seen; None, if all models are given as predictions.
+    y : array-like of shape (n_samples,)
+    sample_weight : array-like of shape (n_samples,), optional
+    segment : array-like of shape (n_samples,), optional
+        Countries, for example: the page lists those with the worst sums.
+    train : (X, y), optional
+        What the models were trained on, to compare with.
+    path : str or Path, default "report.html"
+    title : str
+
+    Returns
+    -------
+    Path
+        Of the page, which is written at once or not at all.
+
+    Raises
+    ------
+    ValueError
+        Before anything is written, for labels or predictions that are not finite, and for shapes that do not agree.
+    ImportError
+        Without jinja2 and matplotlib, which ``pip install "gbreg[report]"`` brings.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import gbreg
+    >>> y = np.random.default_rng(0).exponential(size=500)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = gbreg.report({"low": np.full(500, 0.5), "noise": y * 1.1}, None, y, path=f"{folder}/report.html")
+    ...     "PCOC" in path.read_text(encoding="utf-8")
+    True
+    """
+    labels = checked_labels(y, "y")
+    named = dict(models) if isinstance(models, Mapping) else {type(models).__name__: models}
+    predictions = {name: _predicted(name, model, X, labels.size) for name, model in named.items()}
+    train_y = None if train is None else checked_labels(train[1], "labels of train")
+    n_features = len(drift.columns(X)) if X is not None else 0
+    board = scored(predictions, labels, sample_weight, train_y, n_features)
+    return write_page(
+        board,
+        predictions,
+        labels,
+        sample_weight=sample_weight,
+        segment=segment,
+        train_y=train_y,
+        shifted=drift.shifted(train[0], X) if train is not None and X is not None else [],
+        models={name: model for name, model in named.items() if hasattr(model, "predict")},
+        X=X,
+        code=_code(named),
+        path=path,
+        title=title,
+    )
+
+
+def _predicted(name: str, model: Any, X: Any, n: int) -> Floats:
+    if not hasattr(model, "predict"):
+        return np.asarray(model, dtype=np.float64)
+    if X is None:
+        raise ValueError(f"X=None: model {name!r} is an estimator, which needs the rows to predict")
+    predicted = np.asarray(model.predict(X), dtype=np.float64)
+    if predicted.shape != (n,):
+        raise ValueError(f"X: model {name!r} predicts {predicted.shape[0]:,} rows of it, y has {n:,}")
+    return predicted
+
+
+def _code(models: Mapping[str, Any]) -> str:
+    """The models as code to paste, and the call that wrote the page."""
+    lines = [f"{_variable(name)} = {model!r}" for name, model in models.items() if hasattr(model, "predict")]
+    listed = ", ".join(f"{name!r}: {_variable(name)}" for name in models)
+    return "\n".join(
+        [*lines, "# each fitted to the training rows: .fit(X_train, y_train)", f"gbreg.report({{{listed}}}, X, y)"]
+    )
+
+
+def _variable(name: str) -> str:
+    return re.sub(r"\W+", "_", name).strip("_").lower() or "model"
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What a table shows, and what it is sorted by."""
+
+    text: str
+    key: float
+    best: bool = False
+
+
+def write_page(
+    board: Leaderboard,
+    predictions: Mapping[str, Floats],
+    y: Floats,
+    *,
+    sample_weight: ArrayLike | None = None,
+    segment: ArrayLike | None = None,
+    train_y: Floats | None = None,
+    shifted: Sequence[tuple[str, float]] = (),
+    models: Mapping[str, Any] | None = None,
+    X: Any = None,
+    code: str = "",
+    path: str | Path = "report.html",
+    title: str = "Which predictions to trust",
+    notices: Sequence[str] = (),
+) -> Path:
+    """The page of a leaderboard whose rows were measured by these predictions, one array a row by the row's name.
+
+    Those of rows that only rank (read as a log mean) are drawn by their order alone.
+    """
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError("reports need jinja2 and matplotlib: pip install 'gbreg[report]'") from error
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, y.size)
+    rows = {_name(board, row): row for row in board.rows}
+    amounts = {name: p for name, p in predictions.items() if name not in rows or rows[name].readout != "log_mean"}
+    models = models or {}
+    page = jinja2.Environment(
+        loader=jinja2.PackageLoader("gbreg.reporting", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template("page.html")
+    text = page.render(
+        title=title,
+        made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        words=[_plain(data_words(board)), *map(_plain, notices)],
+        choice=_plain(choice(board)),
+        winners=[_plain(line.removeprefix("- ")) for line in winners(board)],
+        heads=["model", *(["XAUC"] if y.min() < y.max() else []), *(TITLES[metric] for metric in _columns(board))],
+        rows=_leaderboard(board, predictions, y, weight),
+        overlays=pictures.overlays(amounts, predictions, y, weight),
+        models=[
+            {
+                "name": name,
+                "note": _model_note(y, p, weight),
+                "picture": pictures.of_model(p, _distribution(models.get(name), X), y, weight),
+                "parameters": _parameters(models.get(name)) or _loss_parameters(board, rows.get(name)),
+            }
+            for name, p in amounts.items()
+        ],
+        segments=None if segment is None else _segments(amounts, y, weight, segment),
+        labels=[drift.Labels.of(side, of) for side, of in (("train", train_y), ("test", y)) if of is not None],
+        number=number,
+        label_shift=None if train_y is None else drift.label_shift(train_y, y),
+        shifted=[(name, value, _shift_word(value)) for name, value in shifted[:MOST_SHIFTED]],
+        n_shifted=sum(value > drift.MUCH for _, value in shifted),
+        skipped=board.skipped,
+        boosting=board.parameters,
+        versions=versions(),
+        code=code,
+    )
+    path = Path(path)
+    write_text(path, text)
+    return path
+
+
+def write_comparison(
+    board: Leaderboard,
+    rows: SplitRows,
+    segment: ArrayLike | None,
+    path: str | Path,
+    *,
+    title: str,
+    command: str,
+    notices: Sequence[str] = (),
+) -> Path:
+    """The page of what `gbreg.compare.compare` measured with ``keep_predictions=True``."""
+    predictions = {_name(board, row): board.predictions[row.loss, row.engine, row.readout] for row in board.rows}
+    return write_page(
+        board,
+        predictions,
+        rows.test_y,
+        sample_weight=rows.test_weight,
+        segment=segment,
+        train_y=rows.train_y,
+        shifted=drift.shifted(rows.train_X, rows.test_X),
+        code=command,
+        path=path,
+        title=title,
+        notices=notices,
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
+
+
+def _name(board: Leaderboard, row: Row) -> str:
+    several = len({r.engine for r in board.rows}) > 1
+    return row.name + (f" on {row.engine}" if several else "")
+
+
+def _columns(board: Leaderboard) -> list[str]:
+    """The metrics with a value, and what the fits took, where gbreg did them."""
+    timed = any(not math.isnan(row.fit_seconds) for row in board.rows)
+    return [*SHOWN, "fit_seconds"] if timed else list(SHOWN)
+
+
+def _leaderboard(
+    board: Leaderboard, predictions: Mapping[str, Floats], y: Floats, weight: Floats | None
+) -> list[list[_Cell]]:
+    constant = y.min() == y.max()
+    named = [(_name(board, row), row) for row in board.rows]
+    pairs = {name: math.nan if constant else xauc(y, predictions[name], weight) for name, _ in named}
+    best_pairs = max((v for v in pairs.values() if not math.isnan(v)), default=math.nan)
+    lines = []
+    for name, row in [*named, ("constant mean", board.baseline)]:
+        cells = [_Cell(name, 0.0)]
+        if not constant:
+            value = pairs.get(name, 0.5)
+            cells.append(_Cell(f"{value:.4f}", -value, value == best_pairs))
+        for metric in _columns(board):
+            value = getattr(row, metric)
+            text = cell(metric, value)
+            if metric == "pcoc" and name in predictions and not math.isnan(value):
+                text = f"{value:.3f} ± {1.96 * pcoc_error(y, predictions[name], weight):.3f}"
+            key = 1e300 if math.isnan(value) else badness(metric, value)
+            cells.append(_Cell(text, min(key, 1e300), board.best(metric) is row))
+        lines.append(cells)
+    return lines
+
+
+def _model_note(y: Floats, predicted: Floats, weight: Floats | None) -> str:
+    low, middle, high = np.quantile(predicted, [0.0, 0.5, 1.0])
+    return f"Predictions from {number(low)} to {number(high)}, median {number(middle)}."
+
+
+def _distribution(model: Any, X: Any) -> Any:
+    """What the model predicts of the whole distribution, None where it predicts none."""
+    if model is None or X is None or not hasattr(model, "predict_distribution"):
+        return None
+    try:
+        return model.predict_distribution(X)
+    except TypeError:  # a loss that has none
+        return None
+
+
+def _parameters(model: Any) -> dict[str, str]:
+    if model is None or not hasattr(model, "get_params"):
+        return {}
+    return {name: repr(value) for name, value in sorted(model.get_params(deep=False).items())}
+
+
+def _loss_parameters(board: Leaderboard, row: Row | None) -> dict[str, str]:
+    own = board.loss_parameters.get(row.loss, {}) if row is not None else {}
+    return {name: repr(value) for name, value in own.items()}
+
+
+def _segments(amounts: Mapping[str, Floats], y: Floats, weight: Floats | None, segment: ArrayLike) -> dict[str, Any]:
+    """Segments, the worst of any model first, with every model's PCOC, small segments drawn toward all rows."""
+    tables = {name: segment_table(y, p, weight, segment=segment) for name, p in amounts.items()}
+    first = next(iter(tables.values()))
+    place = {name: {s: i for i, s in enumerate(table.segment.tolist())} for name, table in tables.items()}
+    found = []
+    for s, n, label in zip(first.segment.tolist(), first.rows, first.label, strict=True):
+        ratios = [float(table.shrunk[place[name][s]]) for name, table in tables.items()]
+        found.append((str(s), int(n), float(label), ratios))
+    # What a model does to all rows is no segment's: segments are ordered by the model that is worst at telling them apart.
+    found.sort(key=lambda row: -max((badness("pcoc", r) for r in row[3] if not math.isnan(r)), default=0.0))
+    return {"models": list(tables), "rows": found[:MOST_SEGMENTS], "total": len(found)}
+
+
+def _shift_word(value: float) -> str:
+    return "shifted" if value > drift.MUCH else "some" if value > drift.SOME else "stable"

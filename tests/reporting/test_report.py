@@ -1,0 +1,211 @@
+"""The page: what it says, what it refuses, and how a browser shows it."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gbreg
+from gbreg import BucketRegressor, GBRegressor
+from gbreg.metrics import pcoc, segment_table
+from gbreg.reporting import drift, scored
+from gbreg.reporting.scores import pcoc_error
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = "<script>document.title='hacked'</script>"
+
+
+def rows(n=1500, seed=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n), "kind": pd.Categorical(rng.choice(["x", "y"], n))})
+    y = np.where(rng.random(n) < 0.4, 0.0, np.exp(1 + X["a"] + rng.normal(size=n)))
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A page of three models, one of a whole distribution, and of predictions with a name that must not run."""
+    X, y = rows()
+    new, truth = rows(seed=1)
+    models = {
+        "tweedie": GBRegressor("tweedie", n_estimators=20, n_jobs=1).fit(X, y),
+        "huber": GBRegressor("huber", n_estimators=20, n_jobs=1).fit(X, y),
+        "buckets": BucketRegressor(n_buckets=16, n_estimators=20, n_jobs=1).fit(X, y),
+        EVIL: np.full(truth.size, y.mean()),
+    }
+    segment = np.where(np.arange(truth.size) % 3 == 0, EVIL, "de")
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    assert gbreg.report(models, new, truth, segment=segment, train=(X, y), path=path, title=f"Sales & {EVIL}") == path
+    return path, models, new, truth
+
+
+class Text(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self.images = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_it_is_one_file_that_says_what_was_measured(page):
+    path, models, new, truth = page
+    text = path.read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", text)  # nothing is fetched
+    assert len(text) < 3_000_000
+    read = Text(text)
+    words = " ".join(" ".join(read.words).split())
+    for name in ("tweedie", "huber", "buckets"):
+        predicted = models[name].predict(new)
+        error = 1.96 * pcoc_error(truth, predicted, None)
+        assert f"{pcoc(truth, predicted):.3f} ± {error:.3f}" in words
+        assert f"{gbreg.metrics.xauc(truth, predicted):.4f}" in words
+    assert "n_estimators" in words
+    assert "GBRegressor(loss='huber'" in words
+    assert "Kolmogorov-Smirnov" in words
+    assert f"gbreg {gbreg.__version__}" in words
+    assert len(read.images) == 3 + len(models)
+    assert all(image["alt"] and image["src"].startswith("data:image/png") for image in read.images)
+
+
+def test_names_do_not_run(page):
+    text = page[0].read_text(encoding="utf-8")
+    assert EVIL not in text
+    assert Text(text).tags.count("script") == 1
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt-get install chromium")
+@pytest.mark.parametrize("width", [1280, 500])
+def test_a_browser_sorts_it_and_nothing_overflows(page, tmp_path, width):
+    script = """
+    <script>
+    addEventListener("load", () => {
+      const table = document.getElementById("leaderboard"), heads = [...table.tHead.rows[0].cells];
+      const names = () => [...table.tBodies[0].rows].map(r => r.cells[0].textContent);
+      const sortBy = title => {
+        const head = heads.find(h => h.textContent === title);
+        head.firstElementChild.click();
+        return {names: names(), sort: head.getAttribute("aria-sort")};
+      };
+      const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, pre") &&
+        e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName + "." + e.className);
+      const broken = [...document.images].filter(i => !i.closest("details:not([open])") && !i.naturalWidth).length;
+      const found = {pcoc: sortBy("PCOC"), again: sortBy("PCOC"), mae: sortBy("MAE"), wide, broken, errors,
+        scrolls: document.documentElement.scrollWidth > document.documentElement.clientWidth, title: document.title};
+      const out = document.createElement("textarea");
+      out.id = "found"; out.textContent = JSON.stringify(found); document.body.append(out);
+    });
+    </script>"""
+    path, models, new, truth = page
+    text = path.read_text(encoding="utf-8")
+    watch = "<head><script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
+    looked_at = tmp_path / "looked_at.html"
+    looked_at.write_text(text.replace("<head>", watch, 1).replace("</body>", script + "</body>"), encoding="utf-8")
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += [f"--window-size={width},2000", "--enable-logging=stderr", "--dump-dom", looked_at.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    found = json.loads(re.search(r"<textarea id=\"found\">(.*?)</textarea>", done.stdout, re.S)[1].replace("&lt;", "<")
+                       .replace("&gt;", ">").replace("&amp;", "&"))  # fmt: skip
+    assert found["errors"] == []
+    assert found["wide"] == []
+    assert found["broken"] == 0
+    assert not found["scrolls"]
+    assert found["title"] == f"Sales & {EVIL}"
+    predictions = {n: m.predict(new) if hasattr(m, "predict") else m for n, m in models.items()}
+    by_sum = sorted(predictions, key=lambda n: abs(np.log(pcoc(truth, predictions[n]))))
+    assert found["pcoc"] == {"names": [*by_sum, "constant mean"], "sort": "ascending"}
+    assert found["again"] == {"names": [*by_sum[::-1], "constant mean"], "sort": "descending"}
+    by_mae = sorted(predictions, key=lambda n: np.abs(truth - predictions[n]).mean())
+    assert found["mae"]["names"] == [*by_mae, "constant mean"]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [np.zeros(50), np.full(50, 3.0), np.r_[np.zeros(49), 1.0], np.linspace(-5, 5, 50), np.ones(1)],
+    ids=["zeros", "constant", "one positive", "refunds", "one row"],
+)
+def test_odd_labels_have_a_page_too(y, tmp_path):
+    path = gbreg.report({"half": np.full(y.size, 0.5), "ramp": np.arange(y.size) / 10.0}, None, y, path=tmp_path / "r.html")
+    assert "Leaderboard" in path.read_text(encoding="utf-8")
+
+
+def test_weights_count(tmp_path):
+    y, p, w = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 2.0, 2.0, 2.0]), np.array([1.0, 0.0, 2.0, 0.0])
+    path = gbreg.report({"two": p}, None, y, sample_weight=w, path=tmp_path / "r.html")
+    assert f"{6 / 7:.3f} ± " in path.read_text(encoding="utf-8")
+
+
+X, Y = rows(40)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda **k: gbreg.report({}, None, Y, **k), "models must hold at least one"),
+        (lambda **k: gbreg.report({"a": Y[:5]}, None, Y, **k), r"predictions of 'a' have shape \(5,\), y has 40 rows"),
+        (lambda **k: gbreg.report({"a": Y * np.nan}, None, Y, **k), "predictions of 'a': 40 of 40 are NaN or infinite"),
+        (lambda **k: gbreg.report({"a": Y}, None, np.where(Y > 0, np.inf, Y), **k), "y: .* labels are NaN or infinite"),
+        (lambda **k: gbreg.report({"a": Y}, None, [], **k), "y must be one-dimensional and not empty"),
+        (lambda **k: gbreg.report(GBRegressor(n_estimators=2, n_jobs=1).fit(X, Y), None, Y, **k), "X=None: model 'GBR"),
+        (lambda **k: gbreg.report(GBRegressor(n_estimators=2, n_jobs=1).fit(X, Y), X[:5], Y, **k), "predicts 5 rows of it"),
+        (lambda **k: gbreg.report({"a": Y}, None, Y, segment=[1], **k), "segment must be one-dimensional with one entry"),
+        (lambda **k: gbreg.report({"a": Y}, None, Y, sample_weight=-Y, **k), "sample_weight"),
+    ],
+)
+def test_bad_input_writes_nothing(call, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        call(path=tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pcoc_error_is_that_of_resamples():
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=400)
+    p, w = y * rng.uniform(0.5, 1.5, 400), rng.random(400)
+    drawn = [pcoc(y, p, w * rng.multinomial(400, np.full(400, 1 / 400))) for _ in range(2000)]
+    assert pcoc_error(y, p, w) == pytest.approx(np.std(drawn), rel=0.1)
+
+
+def test_the_constant_to_beat_is_the_mean_of_train():
+    board = scored({"one": [1.0, 1.0]}, [1.0, 3.0], train_y=[4.0, 4.0])
+    assert board.baseline.pcoc == 2.0
+    assert board.profile.n_train == 2
+    assert scored({"one": [1.0, 1.0]}, [1.0, 3.0]).baseline.pcoc == 1.0
+
+
+def test_stability_index_by_hand():
+    before, after = np.array([0.0] * 5 + [1.0] * 5), np.array([0.0] * 8 + [1.0] * 2)
+    expected = (0.8 - 0.5) * np.log(0.8 / 0.5) + (0.2 - 0.5) * np.log(0.2 / 0.5)
+    assert drift.stability_index(before, after, n_bins=2) == pytest.approx(expected)
+    assert drift.stability_index(before.astype(str), after.astype(str)) == pytest.approx(expected)
+    assert drift.stability_index(before, before) == 0.0
+    gone = drift.stability_index(before, np.full(10, np.nan))
+    assert gone > 1.0
+    X, _ = rows(300)
+    moved = X.assign(a=X["a"] + 2.0)
+    assert drift.shifted(X, moved)[0][0] == "a"
+    assert drift.shifted(X, moved)[1][1] == 0.0
+
+
+def test_segments_are_those_of_the_table(page):
+    path, models, new, truth = page
+    segment = np.where(np.arange(truth.size) % 3 == 0, "s", "de")
+    table = segment_table(truth, models["huber"].predict(new), segment=segment)
+    words = " ".join(" ".join(Text(path.read_text(encoding="utf-8")).words).split())
+    for shrunk in table.shrunk:
+        assert f"{shrunk:.2f}" in words
