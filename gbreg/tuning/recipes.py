@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from gbreg.compare.models import boosted_parts, default_models, model_label, parse_model, with_boosting
-from gbreg.estimators import GBRegressor
+from gbreg.estimators import GBRegressor, HurdleRegressor
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.losses import Loss, get_loss
 from gbreg.losses.base import Choice
@@ -90,7 +91,8 @@ def several(
         A `GBRegressor` or a preset.
     losses : "all", or sequence of str, Loss or estimator
         Names as on the command line (``"huberpp"``, ``"huberpp:link=log"``, ``"bucket"``), losses, estimators. Of a loss
-        named without a link several are tried. "all" is `gbreg.compare.default_models`.
+        named without a link several are tried; those that take no labels of 0 are tried as the second part of a hurdle
+        where there are any. "all" is `gbreg.compare.default_models`.
     y : array-like of shape (n_samples,)
     space : dict, optional
         Ranges of the shared parameters of boosting.
@@ -109,6 +111,7 @@ def several(
     skipped = []
     shared = [*BOOSTING]
     for model in (variant for entry in roster for variant in _variants(entry, losses == "all")):
+        model = _behind_hurdle(model, y)
         label = model_label(model)
         model = with_losses(with_boosting(model, template, template.engine))
         try:
@@ -123,6 +126,15 @@ def several(
         raise ValueError(f"losses: none of the {len(skipped)} takes these labels: {reasons}")
     boosting = search_space(GBRegressor(), space=space)
     return Search(models, boosting, skipped)
+
+
+def _behind_hurdle(model: Any, y: ArrayLike) -> Any:
+    """The model, as the second part of a hurdle where only labels of 0 are outside its loss's domain."""
+    if not isinstance(model, GBRegressor):
+        return model
+    labels, domain = np.asarray(y, dtype=np.float64), get_loss(model.loss).y_domain
+    outside = labels[~domain.contains(labels)]
+    return HurdleRegressor(GBRegressor("bernoulli"), model) if outside.size and not outside.any() else model
 
 
 def _variants(entry: Any, expand: bool) -> list[Any]:

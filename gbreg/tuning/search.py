@@ -13,9 +13,10 @@ import numpy as np
 import optuna
 from numpy.typing import ArrayLike
 from optuna.trial import FrozenTrial, TrialState
+from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from gbreg.compare.models import model_label
+from gbreg.compare.models import boosted_parts, model_label
 from gbreg.engines import thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.metrics import Metric, directed
@@ -103,7 +104,9 @@ def tune(
         The latest rows are held out; with an int `cv`, that many stretches, each after what trains for it.
     validation_fraction : float in (0, 1)
     losses : "all", or list of str, Loss or estimator, optional
-        Search over models that differ in their losses too; the estimator gives the parameters of boosting.
+        Search over models that differ in their losses too: names as on the command line (``"huberpp"``, "bucket",
+        ``"tweedie:power=1.5"``), of which one without a link is tried on several, and one that takes no labels of 0 behind
+        a hurdle where there are any. The estimator gives the parameters of boosting.
     space : dict, optional
         As in `suggest`.
     early_stopping_rounds : int or None
@@ -125,8 +128,8 @@ def tune(
     n_jobs : int
         Trials at a time, as threads, which share the cores.
     seed : int
-        Of the sampler and of the split. With one process, ``n_jobs=1`` and no `timeout` the study is the same every time,
-        resumed or not.
+        Of the sampler, of the split, and of boosters without a `random_state`. With one process, ``n_jobs=1`` and no
+        `timeout` the study is the same every time, resumed or not.
     refit : bool
         Whether to fit the best model to X and y, with the rounds found. Presets of two boosters, which share one number of
         rounds, stop early instead, and models with `calibration` calibrate, on rows that they hold out as usual.
@@ -169,6 +172,7 @@ def tune(
         raise ValueError(f"n_trials={n_trials} must be at least 1")
     if not (choose in ("balanced", "first") or callable(choose)):
         raise ValueError(f"choose={choose!r} must be 'balanced', 'first', or a function of the list of trials")
+    estimator = _seeded(estimator, seed)
     named = metric if isinstance(metric, list | tuple) else [metric]
     metrics = [None if isinstance(m, str) and m == "loss" else directed(m) for m in named]
     folds = make_folds(
@@ -207,6 +211,15 @@ def tune(
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         tuned.best_estimator_.fit(X, y, **weights, **kept)
     return tuned
+
+
+def _seeded(estimator: Any, seed: int) -> Any:
+    """A clone whose boosters draw rows, also those they hold out, by that seed, where they have none of their own."""
+    estimator = clone(estimator)
+    for part in boosted_parts(estimator):
+        if part.random_state is None:
+            part.set_params(random_state=seed)
+    return estimator
 
 
 def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search: Search) -> None:

@@ -59,6 +59,7 @@ def test_what_the_best_model_offers(tmp_path: Path) -> None:
     buckets = tuned(BucketRegressor(n_buckets=8, n_estimators=30, reg_lambda=1.0), n_trials=2).fit(X, y)
     assert buckets.predict_quantile(X, [0.1, 0.9]).shape == (y.size, 2)
     np.testing.assert_array_equal(buckets.predict(X, 0.9), buckets.predict_distribution(X).quantile(0.9))
+    np.testing.assert_array_equal(clone(buckets.best_estimator_).fit(X, y).predict(X), buckets.predict(X))
     pair = buckets.best_estimator_.model_  # a hurdle of two boosters: each stops early by itself
     assert (pair.classifier.early_stopping_rounds, pair.regressor.early_stopping_rounds) == (50, 50)
     hurdle = HurdleRegressor(GBRegressor("bernoulli", n_estimators=20), GBRegressor("gamma", n_estimators=20))
