@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
-# Okabe & Ito (2008): told apart by the colour-blind.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from gbreg.plots.style import PALETTE as COLOURS
 
 
 @dataclass(frozen=True)
@@ -66,3 +65,14 @@ def over_seeds(values: ArrayLike) -> OverSeeds:
     x = np.asarray(values, dtype=np.float64)
     half = t.ppf(0.975, x.size - 1) * x.std(ddof=1) / np.sqrt(x.size)
     return OverSeeds(float(x.mean()), float(x.mean() - half), float(x.mean() + half))
+
+
+def draw_intervals(ax: Any, values: Mapping[str, ArrayLike], reference: float) -> None:
+    """One row a name: each seed's figure as a point, the interval of their mean as a bar; a line where nothing differs."""
+    for at, of in enumerate(values.values()):
+        found = over_seeds(of)
+        ax.plot([found.low, found.high], [at, at], color=COLOURS[0], linewidth=4, alpha=0.5)
+        ax.plot(of, np.full(np.size(of), at), "o", color=COLOURS[1], markersize=4)
+    ax.axvline(reference, color=COLOURS[-1], linewidth=0.8)
+    ax.set_yticks(range(len(values)), list(values))
+    ax.invert_yaxis()
