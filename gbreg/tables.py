@@ -218,6 +218,16 @@ def column_list(table: Any, given: Sequence[str], argument: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def values(table: Any, name: str, argument: str) -> Any:
+    """A column as an array: numbers, or objects where it holds text; NaN or None where missing."""
+    import pyarrow as pa
+
+    column = table[check_column(table, name, argument)]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.to_numpy()
+
+
 def numbers(table: Any, name: str, argument: str) -> Floats:
     """A column as float64, NaN where missing; `InputError` if it holds no numbers."""
     import pyarrow as pa

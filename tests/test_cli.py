@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
@@ -377,3 +378,67 @@ def test_unexpected_errors_keep_their_traceback(folder, monkeypatch):
     monkeypatch.setattr(tables, "read_table", broken)
     with pytest.raises(ValueError, match="a bug"):
         run("compare", folder / "t.csv", "--target", "amount")
+
+
+@pytest.fixture
+def predicted(folder):
+    """A table with a good and a low prediction, users and countries."""
+    rng = np.random.default_rng(0)
+    y = np.round(rng.exponential(size=300), 3)
+    frame = pd.DataFrame({"amount": y, "good": y * 1.02, "low": y * 0.5 + 0.01, "user": np.arange(300) // 3})
+    frame["country"] = np.where(np.arange(300) < 60, "de", "fr")
+    frame.loc[frame["country"] == "de", "good"] *= 3
+    frame["w"] = 1.0
+    frame.to_csv(folder / "p.csv", index=False)
+    return frame
+
+
+def test_evaluate_judges_predictions_of_anything(folder, predicted):
+    pytest.importorskip("jinja2")
+    page = folder / "page.html"
+    options = ("--prediction", "good,low", "--segment", "country", "--by", "user", "--weight", "w", "--report", page)
+    done = run("evaluate", folder / "p.csv", "--target", "amount", *options)
+    assert done.exit_code == 0
+    said = " ".join(done.output.split())
+    total = predicted["amount"].sum()
+    assert f"{predicted['good'].sum() / total:.3f}" in said
+    assert f"low: PCOC {predicted['low'].sum() / total:.4g} (" in said
+    assert "PCOC of the worst segment" in said
+    assert "0 train" not in said
+    assert "compiling" not in said
+    text = page.read_text(encoding="utf-8")
+    assert "Segments with the worst sums" in text
+    assert "gbreg evaluate" in text
+
+
+def test_compare_writes_the_page_of_what_it_measured(folder, tmp_path):
+    pytest.importorskip("jinja2")
+    page = tmp_path / "page.html"
+    options = ("--loss", "tweedie", "--loss", "bucket", "--engine", "lightgbm", "--report", page, *FAST)
+    done = run("compare", folder / "t.csv", "--target", "amount", *options)
+    assert done.exit_code == 0
+    assert f"Saved to {page}" in "".join(done.output.splitlines()) or "Saved to" in done.output
+    text = page.read_text(encoding="utf-8")
+    for name in ("tweedie", "bucket (mean)", "bucket (log_mean)", "constant mean", "Features that moved", "gbreg compare"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prediction", "best"), "--prediction 'best' is not a column"),
+        (("--prediction", "good", "--segment", "town"), "--segment 'town' is not a column"),
+        (("--prediction", "country"), "--prediction"),
+        (("--prediction", "good", "--report", "nowhere/page.html"), "--report"),
+    ],
+)
+def test_evaluate_says_in_one_line_what_is_wrong(folder, predicted, options, message):
+    done = python("-m", "gbreg.cli", "evaluate", folder / "p.csv", "--target", "amount", *options)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_segments_need_a_page(folder):
+    done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "amount", "--segment", "amount")
+    assert done.stderr == "Error: --segment is for the page: give --report page.html too\n"

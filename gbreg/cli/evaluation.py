@@ -25,14 +25,14 @@ def evaluate(
     Example: gbreg evaluate predicted.parquet --target revenue --prediction old,new --segment country --report page.html
     """
     from gbreg import tables
-    from gbreg.compare import choice, data_words, winners
     from gbreg.metrics import worst_segment_pcoc
     from gbreg.reporting import scored, write_page
 
     data = tables.read_table(table)
     names = tables.column_list(data, prediction, "--prediction")
     tables.check_column(data, target, "--target")
-    groups = {argument: _column(data, name, argument) for argument, name in (("--segment", segment), ("--by", by))}
+    segments = None if segment is None else tables.values(data, segment, "--segment")
+    users = None if by is None else tables.values(data, by, "--by")
     if report is not None:
         tables.check_writable(report, "--report")
     y, w = tables.labels(data, target), tables.weights(data, weight)
@@ -44,21 +44,18 @@ def evaluate(
     show(board)
     say("")
     for name, predicted in predictions.items():
-        said = [f"{what} {_interval(metric, y, predicted, w, groups['--by'])}" for metric, what in _SHOWN.items()]
-        if groups["--segment"] is not None:
-            worst = worst_segment_pcoc(y, predicted, w, segment=groups["--segment"])
+        said = [f"{what} {_interval(metric, y, predicted, w, users)}" for metric, what in _SHOWN.items()]
+        if segments is not None:
+            worst = worst_segment_pcoc(y, predicted, w, segment=segments)
             said.append(f"PCOC of the worst segment {worst:.2f}")
         say(f"{name}: {'; '.join(said)}.")
-    say("")
-    for line in (data_words(board), *winners(board), choice(board)):
-        say(line.replace("`", ""))
     if report is not None:
         write_page(
             board,
             predictions,
             y,
             sample_weight=w,
-            segment=groups["--segment"],
+            segment=segments,
             path=report,
             title=f"gbreg evaluate: {target} of {table.name}",
             code=command_line(context),
@@ -73,12 +70,3 @@ def _interval(metric: str, y: Any, predicted: Any, weight: Any, by: Any) -> str:
     from gbreg.metrics import interval
 
     return str(interval(metric, y, predicted, weight, by=by, n_resamples=200))
-
-
-def _column(data: Any, name: str | None, argument: str) -> Any:
-    """Its values, None where no column is named; numbers stay numbers, text is text, missing is NaN or None."""
-    from gbreg import tables
-
-    if name is None:
-        return None
-    return data[tables.check_column(data, name, argument)].to_pandas().to_numpy()

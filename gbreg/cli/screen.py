@@ -65,8 +65,9 @@ def show(board: Leaderboard) -> None:
     console.print(_leaderboard(board))
     console.print(
         "\n* best (PCOC: nearest to 1). Gini: normalised. PCOC: sum of predictions / sum of labels. over, under 2x: "
-        "share of rows off by more than a factor 2. Fit: without compiling, which took "
-        f"{board.compile_seconds:.1f} s in all.\n"
+        "share of rows off by more than a factor 2."
+        + (f" Fit: without compiling, which took {board.compile_seconds:.1f} s in all." if board.timed else "")
+        + "\n"
     )
     for line in [*winners(board), "", choice(board), ""]:
         console.print(line)
@@ -83,7 +84,7 @@ def _leaderboard(board: Leaderboard) -> Any:
     from gbreg.compare import SHOWN, TITLES, cell
 
     several = len({row.engine for row in board.rows}) > 1
-    columns = (*SHOWN, "fit_seconds")
+    columns = (*SHOWN, "fit_seconds") if board.timed else SHOWN
     table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     table.add_column("loss")
     if several:

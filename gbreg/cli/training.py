@@ -102,7 +102,7 @@ def compare(
         command=command_line(context),
         notices=notices,
         report=report,
-        segment=None if segment is None else tables.rows_of(data, parted.test)[segment].to_pandas().to_numpy(),
+        segment=None if segment is None else tables.values(tables.rows_of(data, parted.test), segment, "--segment"),
     )
 
 

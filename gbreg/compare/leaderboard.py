@@ -157,6 +157,11 @@ class Leaderboard:
         return "spearman" if math.isnan(self.baseline.normalized_gini) else "normalized_gini"
 
     @property
+    def timed(self) -> bool:
+        """Whether gbreg made the fits, and so knows what they took."""
+        return any(not math.isnan(row.fit_seconds) for row in self.rows)
+
+    @property
     def compile_seconds(self) -> float:
         """What compiling the losses took in all; no row's `fit_seconds` has a part of it."""
         return sum({(row.loss, row.engine): row.compile_seconds for row in self.rows}.values())

@@ -87,10 +87,15 @@ def data_words(board: Leaderboard) -> str:
     """What the labels look like, and what that means for judging models."""
     p = board.profile
     zeros = f"{p.zeros_share:.0%} of the targets are 0 ({p.n_zeros:,})" if p.n_zeros else "No target is 0"
+    weighted = ", weighted" * p.weighted
+    if p.n_train:
+        size = f"{p.n_rows:,} rows: {p.n_train:,} train, {p.n_test:,} test; {p.n_features} features{weighted}"
+        mean = f"{number(p.mean_train)} in train and {number(p.mean_test)} in test"
+    else:
+        size, mean = f"{p.n_test:,} rows{weighted}", number(p.mean_test)
     said = [
-        f"{p.n_rows:,} rows: {p.n_train:,} train, {p.n_test:,} test; {p.n_features} features{', weighted' * p.weighted}. "
-        f"{zeros}; the mean is {number(p.mean_train)} in train and {number(p.mean_test)} in test; the 99th percentile of "
-        f"the positive ones is {p.p99_over_median:.3g} times their median."
+        f"{size}. {zeros}; the mean is {mean}; the 99th percentile of the positive ones is {p.p99_over_median:.3g} times "
+        "their median."
     ]
     if p.n_negative:
         said.append(f"{p.n_negative:,} targets are negative.")

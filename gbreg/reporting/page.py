@@ -238,8 +238,7 @@ def _name(board: Leaderboard, row: Row) -> str:
 
 def _columns(board: Leaderboard) -> list[str]:
     """The metrics with a value, and what the fits took, where gbreg did them."""
-    timed = any(not math.isnan(row.fit_seconds) for row in board.rows)
-    return [*SHOWN, "fit_seconds"] if timed else list(SHOWN)
+    return [*SHOWN, "fit_seconds"] if board.timed else list(SHOWN)
 
 
 def _leaderboard(
