@@ -13,6 +13,8 @@ from gbreg.plots.style import MANY
 
 WIDTH, HEIGHT = 5.0, 3.7
 DPI = 110
+# Characters of a legend label that leave room for another beside it, and of a name that leave room for its score.
+HALF_LINE, LONGEST_NAME = 30, 44
 
 
 def picture(draw: Callable[..., None], n_axes: int = 1) -> str:
@@ -23,14 +25,25 @@ def picture(draw: Callable[..., None], n_axes: int = 1) -> str:
     axes = figure.subplots(1, n_axes, squeeze=False)[0]
     draw(*axes)
     # Margins in inches: a layout engine draws everything twice.
-    entries = max(len(ax.get_legend_handles_labels()[1]) for ax in axes)
-    below = 0.5 + (0.1 + 0.18 * ((entries + 1) // 2) if entries > MANY else 0.0)
+    lines = max(_legend_lines(ax) for ax in axes)
+    below = 0.5 + (0.1 + 0.18 * lines if lines else 0.0)
     height = HEIGHT - 0.5 + below
     figure.set_size_inches(WIDTH * n_axes, height)
-    figure.subplots_adjust(0.62 / WIDTH / n_axes, below / height, 1.0 - 0.1 / WIDTH / n_axes, 1.0 - 0.1 / height, wspace=0.2)
+    figure.subplots_adjust(0.74 / WIDTH / n_axes, below / height, 1.0 - 0.1 / WIDTH / n_axes, 1.0 - 0.1 / height, wspace=0.2)
     out = io.BytesIO()
     figure.savefig(out, format="png", pil_kwargs={"compress_level": 6})
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _legend_lines(ax: Any) -> int:
+    """Lines of the legend below the axes, 0 if it is on them; long labels take a line each, or both ends are cut off."""
+    labels = ax.get_legend_handles_labels()[1]
+    if len(labels) <= MANY:
+        return 0
+    if max(map(len, labels)) <= HALF_LINE:
+        return (len(labels) + 1) // 2
+    ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    return len(labels)
 
 
 def overlays(
@@ -53,10 +66,16 @@ def overlays(
 
         def draw(ax: Any, display: Any = display, which: Mapping[str, Floats] = which) -> None:
             for name, predicted in which.items():
-                display.from_predictions(y, predicted, sample_weight=weight, name=name, ax=ax)
+                display.from_predictions(y, predicted, sample_weight=weight, name=_short(name), ax=ax)
 
         found.append((title, words, picture(draw)))
     return found
+
+
+def _short(name: str) -> str:
+    """The name, its middle left out where a legend has no room for it: both ends tell models apart."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def of_model(predicted: Floats, distribution: Any, y: Floats, weight: Floats | None) -> str:

@@ -1,5 +1,7 @@
 """The page: what it says, what it refuses, and how a browser shows it."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -209,3 +211,18 @@ def test_segments_are_those_of_the_table(page):
     words = " ".join(" ".join(Text(path.read_text(encoding="utf-8")).words).split())
     for shrunk in table.shrunk:
         assert f"{shrunk:.2f}" in words
+
+
+@pytest.mark.parametrize("name", ["{}", "a rather long name of a model with parameters, no. {} on lightgbm"])
+def test_legends_of_many_models_are_not_cut_off(name):
+    """Ink at an edge of the picture is text that goes on beyond it."""
+    from matplotlib.image import imread
+
+    from gbreg.reporting.pictures import overlays
+
+    y = np.random.default_rng(0).exponential(size=400)
+    predictions = {name.format(i): y ** (1 + 0.1 * i) for i in range(10)}
+    for _, _, picture in overlays(predictions, predictions, y, None):
+        image = imread(io.BytesIO(base64.b64decode(picture.split(",")[1])), format="png")[..., :3]
+        for edge in (image[:, :2], image[:, -2:], image[-2:]):
+            assert edge.min() > 0.99
