@@ -12,7 +12,7 @@ from pathlib import Path
 
 import joblib
 
-from tests.benchmarks import families, fits, kernels, leaves, memory, startup, tuning
+from tests.benchmarks import families, fits, kernels, leaves, memory, startup, tuning, xauc
 from tests.benchmarks.measure import Plan, Table
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
     "families": families.families,
     "leaves": leaves.vector_leaves,
     "tuning": tuning.tuning,
+    "xauc": xauc.against_argsort,
 }
 PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
 
