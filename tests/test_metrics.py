@@ -1,6 +1,7 @@
 """Metrics against hand-made tables, brute force over pairs and rows, and scikit-learn and scipy."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -381,6 +382,28 @@ def test_pairs_are_known_better_than_each():
     assert str(one) == f"{one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
 
 
+def test_intervals_of_metrics_with_arrays_of_their_own():
+    rng = np.random.default_rng(4)
+    y, p, user = rng.exponential(size=200), rng.exponential(size=200), rng.integers(0, 20, 200)
+    w = np.where(np.arange(200) % 5 == 0, 0.0, 1.0)
+    by_user = partial(metrics.grouped_xauc, groups=user)
+    found = metrics.interval(by_user, y, p, w, by=user, n_resamples=50)
+    kept = w > 0
+    without = metrics.interval(
+        partial(metrics.grouped_xauc, groups=user[kept]), y[kept], p[kept], by=user[kept], n_resamples=50
+    )
+    assert found == without
+    assert found.low < found.value < found.high
+
+
+def test_row_order_does_not_matter():
+    rng = np.random.default_rng(5)
+    y, p, w = rng.exponential(size=200), rng.exponential(size=200).round(1) + 0.1, rng.random(200)
+    order = rng.permutation(200)
+    for metric in METRICS.values():
+        assert metric(y[order], p[order], w[order]) == pytest.approx(metric(y, p, w), rel=1e-12)
+
+
 def test_intervals_without_a_value():
     nothing = metrics.interval("xauc", [1.0, 1.0], [1.0, 2.0])
     assert math.isnan(nothing.value)
@@ -390,7 +413,7 @@ def test_intervals_without_a_value():
     assert math.isfinite(some.high)
     with pytest.raises(ValueError, match="one cluster, which cannot be resampled"):
         metrics.interval("mae", [1, 2], [1, 2], by=["a", "a"])
-    with pytest.raises(ValueError, match="level=1[.]5 must lie in"):
+    with pytest.raises(ValueError, match=r"level=1\.5 must lie in"):
         metrics.interval("mae", [1, 2], [1, 2], level=1.5)
 
 
@@ -433,6 +456,8 @@ def test_scorers_search():
         (lambda: metrics.top_share(Y, P, share=0), r"share=0 must lie in \(0, 1\]"),
         (lambda: metrics.pinball(Y, P, level=1), r"level=1 must lie in \(0, 1\)"),
         (lambda: metrics.decile_table(Y, P, n_bins=0), "n_bins=0 must be at least 1"),
+        (lambda: metrics.overestimated_share(Y, P, factor=0.0), "factor=0.0 must be above 0"),
+        (lambda: metrics.underestimated_share(Y, P, factor=-1), "factor=-1 must be above 0"),
         (lambda: metrics.interval("mae", Y, P, n_resamples=0), "n_resamples=0 must be"),
     ],
 )

@@ -77,9 +77,10 @@ def interval(
     1 (0.9152 to 1.111)
     """
     named = get_metric(metric)
-    y, p, w = checked(y_true, y_pred, sample_weight)
-    drawn = [named(y, p, weight) for weight in _resampled(w, by, y_true, sample_weight, level, n_resamples, random_state)]
-    return _interval(named(y, p, w), np.array(drawn), level)
+    checked(y_true, y_pred, sample_weight)
+    w = _weights(y_true, sample_weight)
+    drawn = [named(y_true, y_pred, weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
+    return _interval(named(y_true, y_pred, w), np.array(drawn), level)
 
 
 def difference(
@@ -106,30 +107,36 @@ def difference(
     -1 (-1 to -1)
     """
     named = get_metric(metric)
-    y, p, w = checked(y_true, y_pred, sample_weight)
-    q = checked(y_true, other_pred, sample_weight)[1]
+    for predicted in (y_pred, other_pred):
+        checked(y_true, predicted, sample_weight)
+    w = _weights(y_true, sample_weight)
     drawn = [
-        named(y, p, weight) - named(y, q, weight)
-        for weight in _resampled(w, by, y_true, sample_weight, level, n_resamples, random_state)
+        named(y_true, y_pred, weight) - named(y_true, other_pred, weight)
+        for weight in _resampled(w, by, level, n_resamples, random_state)
     ]
-    return _interval(named(y, p, w) - named(y, q, w), np.array(drawn), level)
+    return _interval(named(y_true, y_pred, w) - named(y_true, other_pred, w), np.array(drawn), level)
 
 
-def _resampled(
-    w: Floats, by: Any, y_true: Any, sample_weight: Any, level: float, n_resamples: int, random_state: Any
-) -> Iterator[Floats]:
-    """Weights of the rows, each times how often it, or its cluster, was drawn."""
+def _weights(y_true: ArrayLike, sample_weight: ArrayLike | None) -> Floats:
+    return np.ones(np.shape(y_true)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+
+
+def _resampled(w: Floats, by: Any, level: float, n_resamples: int, random_state: Any) -> Iterator[Floats]:
+    """Weights of the rows, each times how often it, or its cluster, was drawn; rows of weight 0 are not."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level={level!r} must lie in (0, 1)")
     if n_resamples < 1:
         raise ValueError(f"n_resamples={n_resamples!r} must be at least 1")
-    cluster = np.arange(w.size) if by is None else codes(by, y_true, sample_weight, "by")[1]
+    used = np.flatnonzero(w)
+    cluster = np.arange(used.size) if by is None else codes(by, w, w, "by")[1]
     n = int(cluster.max()) + 1
     if by is not None and n < 2:
         raise ValueError("by: all rows are of one cluster, which cannot be resampled: leave it out, or name another column")
     rng = np.random.default_rng(random_state)
     for _ in range(n_resamples):
-        yield w * np.bincount(rng.integers(n, size=n), minlength=n)[cluster]
+        drawn = np.zeros(w.size)
+        drawn[used] = w[used] * np.bincount(rng.integers(n, size=n), minlength=n)[cluster]
+        yield drawn
 
 
 def _interval(value: float, drawn: Floats, level: float) -> Interval:

@@ -44,6 +44,7 @@ def overestimated_share(
     >>> overestimated_share([1, 1, 0], [1.5, 3.0, 0.1])
     0.6666666666666666
     """
+    _check_factor(factor)
     y, p, w = checked(y_true, y_pred, sample_weight)
     return float(np.average(p > factor * y, weights=w))
 
@@ -56,8 +57,14 @@ def underestimated_share(
     >>> underestimated_share([1, 1, 4], [1.5, 0.4, 1.0])
     0.6666666666666666
     """
+    _check_factor(factor)
     y, p, w = checked(y_true, y_pred, sample_weight)
     return float(np.average(p < y / factor, weights=w))
+
+
+def _check_factor(factor: float) -> None:
+    if not factor > 0:
+        raise ValueError(f"factor={factor!r} must be above 0")
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,7 @@ def worst_segment_pcoc(
     segment: ArrayLike,
     shrinkage: float = 100.0,
 ) -> float:
-    """The shrunk PCOC farthest from 1 (by its logarithm) of `segment_table`; best at 1; NaN if all labels are 0.
+    """The shrunk PCOC farthest from 1 (by its logarithm) of `segment_table`; best at 1; infinite if all labels are 0.
 
     >>> round(worst_segment_pcoc([1, 1, 2, 2], [1, 1, 4, 4], segment=["a", "a", "b", "b"], shrinkage=2), 2)
     1.86
