@@ -442,3 +442,50 @@ def test_evaluate_says_in_one_line_what_is_wrong(folder, predicted, options, mes
 def test_segments_need_a_page(folder):
     done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "amount", "--segment", "amount")
     assert done.stderr == "Error: --segment is for the page: give --report page.html too\n"
+
+
+# -- tune
+
+
+def test_tune_searches_saves_and_goes_on(folder, tmp_path):
+    pytest.importorskip("optuna")
+    storage, saved = tmp_path / "study.db", tmp_path / "best.gbreg"
+    arguments = [
+        "tune",
+        folder / "t.parquet",
+        "--target",
+        "amount",
+        "--metric",
+        "xauc",
+        "--loss",
+        "tweedie",
+        "--loss",
+        "poisson",
+    ]
+    arguments += ["--keep", "x,group", "--storage", storage, "--model", saved, "--rounds", "20", "--n-jobs", "1"]
+    first = run(*arguments, "--trials", "3")
+    assert first.exit_code == 0, first.output
+    said = " ".join(first.output.split())
+    assert re.search(r"Done: \d complete, \d pruned, 0 failed. Best: xauc 0\.\d+, on rows held out", said)
+    assert "GBRegressor(" in first.output
+    assert f"--storage {storage}" in first.output
+    assert gbreg.load(saved).n_features_in_ == 2
+    again = " ".join(run(*arguments, "--trials", "4").output.split())
+    counts = re.search(r"Done: (\d) complete, (\d) pruned, (\d) failed", again)
+    assert sum(map(int, counts.groups())) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--metric", "xacu"), "--metric: metric 'xacu' is not known: did you mean 'xauc'?"),
+        (("--metric", "pcoc"), "best at 1"),
+        (("--metric", "mae", "--trials", "0"), "--trials 0 must be at least 1"),
+        (("--metric", "mae", "--loss", "tweedy"), "tweedie"),
+        (("--metric", "mae", "--group", "who"), "--group 'who' is not a column"),
+    ],
+)
+def test_tune_says_in_one_line_what_is_wrong(folder, tmp_path, options, message):
+    model = tmp_path / "best.gbreg"
+    assert message in refused("tune", folder / "t.csv", "--target", "amount", "--model", model, "--n-jobs", "1", *options)
+    assert not model.exists()

@@ -1,4 +1,4 @@
-"""``gbreg`` on the command line: compare, fit, predict, evaluate, demo. A thin layer over the library.
+"""``gbreg`` on the command line: compare, fit, predict, evaluate, tune, demo. A thin layer over the library.
 
 Bad input ends in one line on stderr and exit code 2. Only typer is imported here; everything heavy is imported by the
 command that needs it, so that ``gbreg --help`` is quick.
@@ -17,6 +17,7 @@ from gbreg.cli.evaluation import evaluate
 from gbreg.cli.options import INSTALL, Option, typer
 from gbreg.cli.screen import fail
 from gbreg.cli.training import compare, demo, fit, predict
+from gbreg.cli.tuning import tune
 
 __all__ = ["application", "main"]
 
@@ -81,7 +82,7 @@ def application() -> typer.Typer:
         if context.invoked_subcommand is None:
             print(context.get_help())
 
-    for command in (compare, fit, predict, evaluate, demo):
+    for command in (compare, fit, predict, evaluate, tune, demo):
         app.command()(command)
     return app
 

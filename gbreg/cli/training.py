@@ -77,7 +77,7 @@ def compare(
 
     estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
     losses = None if not loss else [parse_model(text) for text in loss]
-    engines = _engines(engine or ["lightgbm"])
+    engines = engine_names(engine or ["lightgbm"])
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
     parted = tables.split_rows(data, column=split, time=time, cutoff=cutoff, test_fraction=test_fraction, seed=seed)
@@ -183,7 +183,7 @@ def fit(
     from gbreg.compare import fitted_parts, parse_model, with_boosting
 
     template = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
-    estimator = with_boosting(parse_model(loss, _parameters(param)), template, _engines([engine])[0])
+    estimator = with_boosting(parse_model(loss, _parameters(param)), template, engine_names([engine])[0])
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
     if split is not None:
@@ -299,7 +299,7 @@ def _estimator(rounds: int, learning_rate: float, early_stopping: int | None, se
     )
 
 
-def _engines(names: Sequence[str]) -> list[str]:
+def engine_names(names: Sequence[str]) -> list[str]:
     """Engine names with "all" spelled out, each known and installed."""
     from gbreg.compare import installed_engines
     from gbreg.engines import get_engine

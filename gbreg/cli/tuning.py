@@ -1,0 +1,148 @@
+"""The command that searches for the best loss and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from gbreg.cli.options import Drop, Jobs, Keep, Option, Rounds, Seed, Table, Target, typer
+from gbreg.cli.screen import command_line, fail, make_console, say
+from gbreg.cli.training import engine_names
+
+
+def tune(
+    context: typer.Context,
+    table: Table,
+    target: Target,
+    metric: Annotated[
+        list[str], Option(help="What to be best at: xauc, mae, normalized_gini, ...; repeat for a compromise.")
+    ],
+    model: Annotated[Path, Option(help="The file to write the best model to.", show_default=False)],
+    loss: Annotated[
+        list[str] | None,
+        Option(help="A loss or model to search: huberpp, bucket, hurdle:loss=gamma; repeat for more.", show_default="all"),
+    ] = None,
+    trials: Annotated[int, Option(help="Of the study in all, those of earlier calls included.")] = 50,
+    timeout: Annotated[
+        float | None, Option(help="Seconds after which no further trial starts.", show_default="none")
+    ] = None,
+    storage: Annotated[
+        str | None, Option(help="A file or URL that keeps the study: call again to go on.", show_default="in memory")
+    ] = None,
+    engine: Annotated[str, Option(help="lightgbm, xgboost or catboost.")] = "lightgbm",
+    weight: Annotated[str | None, Option(help="A column of row weights (>= 0).")] = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    split: Annotated[str | None, Option("--split", help="Use the rows with the value train in this column.")] = None,
+    time: Annotated[str | None, Option(help="A column of times or numbers: trials are judged on the latest fifth.")] = None,
+    group: Annotated[str | None, Option(help="A column, such as customers, whose rows are held out together.")] = None,
+    rounds: Rounds = 1000,
+    seed: Seed = 0,
+    n_jobs: Jobs = None,
+) -> None:
+    """Search losses and parameters for the best metric on rows held out, and save the best model, trained on all rows.
+
+    Ctrl-C ends the search with the best so far. With --storage a search goes on where it stopped.
+
+    Example: gbreg tune sales.parquet --target revenue --metric xauc --trials 50 --storage study.db --model best.gbreg
+    """
+    from gbreg import GBRegressor, tables
+    from gbreg.compare import parse_model
+    from gbreg.metrics import directed
+
+    try:
+        import optuna
+
+        from gbreg.tuning import tune as search
+    except ImportError as error:
+        fail(str(error))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    for text in loss or ():
+        parse_model(text)
+
+    engine = engine_names([engine])[0]
+    try:
+        metrics = [directed(name) for name in metric]
+    except ValueError as error:
+        raise tables.InputError(f"--metric: {error}") from error
+    if trials < 1:
+        raise tables.InputError(f"--trials {trials} must be at least 1")
+    data = tables.read_table(table)
+    tables.check_column(data, target, "--target")
+    if split is not None:
+        data = tables.rows_of(data, tables.split_rows(data, column=split).train)
+    y, weights = tables.labels(data, target), tables.weights(data, weight)
+    when, who = (
+        None if name is None else tables.values(data, name, argument)
+        for name, argument in ((time, "--time"), (group, "--group"))
+    )
+    names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight, time, group))
+    prepared = tables.features(data, names)
+    tables.check_writable(model, "--model")
+    for notice in prepared.notices:
+        say(notice)
+    with _live() as progress:
+        try:
+            found = search(
+                GBRegressor(engine=engine, n_estimators=rounds, n_jobs=n_jobs, random_state=seed),
+                prepared.table,
+                y,
+                metric=metrics if len(metrics) > 1 else metrics[0],
+                n_trials=trials,
+                timeout=timeout,
+                sample_weight=weights,
+                groups=who,
+                time=when,
+                losses=loss or "all",
+                storage=storage,
+                seed=seed,
+                progress=progress,
+            )
+        except ValueError as error:
+            raise tables.InputError(" ".join(str(error).split())) from error
+    found.best_estimator_.save(model)
+    for label, reason in found.skipped_:
+        say(f"Not searched: {label}: {reason}")
+    states = [trial.state for trial in found.trials_]
+    counts = ", ".join(
+        f"{states.count(s)} {word}" for s, word in (("complete", "complete"), ("pruned", "pruned"), ("fail", "failed"))
+    )
+    ended = "Stopped" if found.interrupted_ else "Done"
+    say(f"{ended}: {counts}. Best: {_scores(found.best_score_, metrics)}, on rows held out.")
+    say("Scores are optimistic by the choice among trials: judge the model on rows it has not seen (gbreg evaluate).\n")
+    say(found.code(), wrap=False)
+    say(f"\nTrained on {len(y):,} rows. Saved to {model}")
+    if storage is not None:
+        say(f"Go on with more --trials: {command_line(context)}", wrap=False)
+
+
+def _scores(score: Any, metrics: Any) -> str:
+    from gbreg.compare import number
+
+    scores = score if isinstance(score, dict) else {metrics[0].name: score}
+    return ", ".join(f"{name} {number(value)}" for name, value in scores.items())
+
+
+@contextmanager
+def _live() -> Iterator[Any]:
+    """A line that says where the study stands; every tenth trial where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from gbreg.compare import number
+
+    console = make_console(stderr=True)
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def each(p: Any) -> None:
+            best = "no score yet" if p.score is None else f"best {number(p.score)}"
+            left = f"{p.seconds_left / 60:.0f} min" if p.seconds_left >= 90 else f"{p.seconds_left:.0f} s"
+            text = f"{best}, {p.pruned} pruned, {p.failed} failed, {left} left"
+            bar.update(task, completed=p.done, total=p.total, description=text)
+            if not console.is_terminal and (p.done % 10 == 0 or p.done == p.total):
+                console.print(f"{p.done} of {p.total} trials: {text}")
+
+        yield each
