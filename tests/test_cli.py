@@ -294,6 +294,7 @@ def test_demo_on_a_small_year(tmp_path, monkeypatch):
     assert "calls the data simulated" in " ".join(result.stdout.split())
     assert "calls the data simulated" in (tmp_path / "demo" / "summary.md").read_text()
     assert tables.read_table(tmp_path / "demo" / "household_weeks.parquet").num_rows == 400
+    assert "gbreg demo" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     # The command that demo ends with works.
     (command,) = (line for line in result.stdout.splitlines() if line.startswith("Go on with: gbreg "))
     again = run(*command.removeprefix("Go on with: gbreg ").split(), "--loss", "squared_error", *FAST)

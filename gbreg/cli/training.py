@@ -273,6 +273,7 @@ def demo(
         title="gbreg demo: what a household spends in the coming week",
         command=command_line(context),
         notices=[datasets.PROVENANCE],
+        report=folder / "report.html",
     )
     say(f"Go on with: gbreg compare {path} --target {datasets.TARGET} --drop household_id,week --split split", wrap=False)
 
