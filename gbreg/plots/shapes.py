@@ -69,7 +69,7 @@ class PITDisplay(OfPredictions):
         ax.stairs(self.density, self.edges, fill=True, color=look["color"], alpha=0.15)
         label = labelled(self.name, f"between {self.density.min():.2f} and {self.density.max():.2f}")
         ax.stairs(self.density, self.edges, linewidth=1.3, label=label, **look)
-        ax.set_ylim(bottom=0.0)
+        ax.set_ylim(0.0, 1.05 * max(self.density.max(), ax.get_ylim()[1] / 1.05))
         style.finish(ax, "predicted probability of less than the label", "density")
 
 
