@@ -76,6 +76,12 @@ def labelled(name: str | None, number: str) -> str:
 
 
 def standard_error(values: Any, weight: Any) -> float:
-    """Of a weighted mean of independent values."""
+    """Of a weighted mean of independent values; NaN of a single one, which says nothing of its spread.
+
+    ``sqrt(n / (n - 1) * sum w^2 (x - mean)^2) / sum w``, n of unequal weights Kish's ``(sum w)^2 / sum w^2``.
+    """
+    n = float(weight.sum() ** 2 / np.sum(weight**2))
+    if n < 1.0 + 1e-9:
+        return float("nan")
     mean = np.average(values, weights=weight)
-    return float(np.sqrt(np.sum((weight * (values - mean)) ** 2)) / weight.sum())
+    return float(np.sqrt(n / (n - 1.0) * np.sum((weight * (values - mean)) ** 2)) / weight.sum())

@@ -25,7 +25,7 @@ class CalibrationDisplay(OfPredictions):
     ----------
     table : DecileTable
     error : ndarray
-        Standard error of each group's mean label.
+        Standard error of each group's mean label, NaN of a single row.
     pcoc : float
         Of all rows.
     name : str or None
@@ -66,11 +66,10 @@ class CalibrationDisplay(OfPredictions):
         both = np.concatenate([x, y])
         style.reference(ax, "predicted = observed", *[[both.min(), both.max()]] * 2)
         look = style.next_look(ax)
-        low = np.minimum(2 * self.error, np.maximum(y, 0.0)) if y.min() >= 0 else 2 * self.error
+        error = np.nan_to_num(2 * self.error)  # no bar for a single row
+        low = np.minimum(error, np.maximum(y, 0.0)) if y.min() >= 0 else error
         label = labelled(self.name, f"sum {self.pcoc:.2f} of the labels'")
-        ax.errorbar(
-            x, y, (low, 2 * self.error), marker="o", markersize=3.5, linewidth=1.2, elinewidth=0.8, label=label, **look
-        )
+        ax.errorbar(x, y, (low, error), marker="o", markersize=3.5, linewidth=1.2, elinewidth=0.8, label=label, **look)
         drawn = np.concatenate([*(line.get_xdata() for line in ax.lines), *(line.get_ydata() for line in ax.lines)])
         style.money_axis(ax.xaxis, np.asarray(drawn, dtype=float))
         style.money_axis(ax.yaxis, np.asarray(drawn, dtype=float))

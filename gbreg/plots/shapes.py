@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg.discretize import soft_labels
+from gbreg.kernels import map_scalar
 from gbreg.losses.base import Loss, PointwiseLoss, get_loss
 from gbreg.metrics.base import checked
 from gbreg.plots import style
@@ -117,6 +118,9 @@ class LearningCurveDisplay(Display):
         style.finish(ax, "round", "value on held-out rows")
 
 
+_AXES = {"gradient": "gradient by the raw score", "gradient by prediction": "gradient by the prediction", "value": "loss"}
+
+
 @dataclass
 class LossDisplay(Display):
     """The gradient (or value) of a loss against the prediction, for given labels.
@@ -127,8 +131,8 @@ class LossDisplay(Display):
         In the unit of the target.
     curves : ndarray of shape (n_labels, n_points)
     labels : ndarray of shape (n_labels,)
-    what : {"gradient", "value"}
-        The gradient is that by the raw score, which boosting follows.
+    what : {"gradient", "gradient by prediction", "value"}
+        The gradient is that by the raw score, which boosting follows; the other that by the prediction.
     name : str or None
 
     Examples
@@ -164,10 +168,10 @@ class LossDisplay(Display):
         labels : array-like of shape (n_labels,)
         prediction : array-like, optional
             Where to evaluate; default: 400 points from 0 to twice the largest label.
-        what : {"gradient", "value"}
+        what : {"gradient", "gradient by prediction", "value"}
         """
-        if what not in ("gradient", "value"):
-            raise ValueError(f"what={what!r} must be 'gradient' or 'value'")
+        if what not in _AXES:
+            raise ValueError(f"what={what!r} must be one of {', '.join(map(repr, _AXES))}")
         shown = get_loss(loss)
         if not isinstance(shown, PointwiseLoss):
             raise TypeError(f"loss {shown!r} has several outputs: its gradient is no curve of the prediction")
@@ -184,6 +188,10 @@ class LossDisplay(Display):
             curves = [shown.value(row, raw) for row in rows]
         else:
             curves = [shown.gradient_hessian(row, raw)[0] for row in rows]
+        if what == "gradient by prediction":
+            link = shown.link_
+            slope = map_scalar(link.inverse_derivative, raw, link.parameters)
+            curves = [curve / slope for curve in curves]
         return cls(x, np.array(curves), y, what, repr(shown) if name is None else name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
@@ -191,9 +199,9 @@ class LossDisplay(Display):
             look = style.next_look(ax)
             ax.plot(self.prediction, curve, linewidth=1.4, label=f"{self.name}, label {label:g}", **look)
             ax.axvline(label, color=look["color"], linewidth=0.8, alpha=0.5)
-        if self.what == "gradient":
+        if self.what != "value":
             ax.axhline(0.0, color=style.GREY, linewidth=0.8)
-        style.finish(ax, "prediction", "gradient by the raw score" if self.what == "gradient" else "loss")
+        style.finish(ax, "prediction", _AXES[self.what])
 
 
 @dataclass

@@ -57,9 +57,11 @@ def finish(ax: Any, xlabel: str, ylabel: str) -> None:
 
 
 def money_axis(axis: Any, values: Floats) -> None:
-    """A log axis, linear below the least positive value where there are values of 0 and below."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
+    """A log axis of these and all values drawn before, linear below the least positive one where some are 0 and below."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
 
+    values = np.concatenate([getattr(axis, "_gbreg_values", np.empty(0)), values])
+    axis._gbreg_values = values
     positive = values[values > 0]
     if positive.size == 0:
         return
@@ -75,5 +77,17 @@ def money_axis(axis: Any, values: Floats) -> None:
             axis.axes.set_xlim(left=0.0 - 0.1 * least)
         elif values.min() >= 0:
             axis.axes.set_ylim(bottom=0.0 - 0.1 * least)
-    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def amount(value: float) -> str:
+    """A tick of money or time: 0.1, 10, 5k, 2M.
+
+    >>> [amount(value) for value in (0.0, 0.1, 10.0, -5e3, 2e6, 1e-9)]
+    ['0', '0.1', '10', '-5k', '2M', '1e-09']
+    """
+    for power, letter in ((9, "G"), (6, "M"), (3, "k")):
+        if abs(value) >= 10.0**power:
+            return f"{value / 10.0**power:g}{letter}"
+    return f"{value:g}"

@@ -82,7 +82,7 @@ def test_calibration_by_hand():
     display = CalibrationDisplay.from_predictions([0, 2, 4, 8], [1, 1.5, 3, 5], sample_weight=[1, 1, 2, 2], n_bins=3)
     np.testing.assert_allclose(display.table.prediction, [1.25, 3, 5])
     np.testing.assert_allclose(display.table.label, [1, 4, 8])
-    np.testing.assert_allclose(display.error, [np.sqrt(2) / 2, 0, 0])
+    np.testing.assert_allclose(display.error, [1, np.nan, np.nan])  # sd sqrt(2) over sqrt(2); single rows
     assert display.pcoc == pytest.approx((2.5 + 6 + 10) / (2 + 8 + 16))
 
 
@@ -157,6 +157,9 @@ def test_shapes_of_losses():
     # Weighted cross-entropy by the raw score: sigmoid(raw) * (1 + w) - w, with odds mu: (mu - w) / (1 + mu).
     display = LossDisplay.from_loss(WCE(), [20.0], prediction=[1.0, 20.0, 40.0])
     np.testing.assert_allclose(display.curves[0], [-19 / 2, 0, 20 / 41], atol=1e-12)
+    # By the prediction, as the field notes draw it: (p - w) / (p (1 + p)).
+    notes = LossDisplay.from_loss(WCE(), [20.0], prediction=[1.0, 20.0, 40.0], what="gradient by prediction")
+    np.testing.assert_allclose(notes.curves[0], [-19 / 2, 0, 20 / (40 * 41)], atol=1e-12)
     for loss in ("huber", Huberpp(), AM(), "tweedie"):
         LossDisplay.from_loss(loss, [1.0, 20.0], ax=display.ax_)
     display.figure_.canvas.draw()
