@@ -162,7 +162,7 @@ class ErrorRatioDisplay(OfPredictions):
         return cls(labels / weight, predictions / labels, float(w[~above].sum() / w.sum()), at_zero, name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
         style.reference(ax, "right", [self.label[0], self.label[-1]], [1.0, 1.0])
         known = self.ratio > 0
@@ -175,5 +175,5 @@ class ErrorRatioDisplay(OfPredictions):
         ax.set_yscale("log", base=2)
         ax.yaxis.set_major_locator(LogLocator(base=2, numticks=9))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}" if ratio >= 1 else f"1/{1 / ratio:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_minor_locator(NullLocator())
         style.finish(ax, "label (mean of the bucket)", "mean prediction / mean label")

@@ -58,7 +58,7 @@ def finish(ax: Any, xlabel: str, ylabel: str) -> None:
 
 def money_axis(axis: Any, values: Floats) -> None:
     """A log axis of these and all values drawn before, linear below the least positive one where some are 0 and below."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, SymmetricalLogLocator
 
     values = np.concatenate([getattr(axis, "_gbreg_values", np.empty(0)), values])
     axis._gbreg_values = values
@@ -78,7 +78,7 @@ def money_axis(axis: Any, values: Floats) -> None:
         elif values.min() >= 0:
             axis.axes.set_ylim(bottom=0.0 - 0.1 * least)
     axis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())  # dozens of ticks, each drawn by itself
 
 
 def amount(value: float) -> str:
