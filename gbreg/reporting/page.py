@@ -6,21 +6,21 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, versions, winners
+from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, winners
 from gbreg.compare.leaderboard import SHOWN, Row
 from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import segment_table, xauc
 from gbreg.metrics.base import Floats
 from gbreg.reporting import drift, pictures
 from gbreg.reporting.scores import checked_labels, pcoc_error, scored
-from gbreg.tables import SplitRows, write_text
+from gbreg.reporting.template import check_installed, write_html
+from gbreg.tables import SplitRows
 
 MOST_SEGMENTS = 15
 MOST_SHIFTED = 12
@@ -154,28 +154,19 @@ def write_page(
 
     Those of rows that only rank (read as a log mean) are drawn by their order alone.
     """
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("reports need jinja2 and matplotlib: pip install 'gbreg[report]'") from error
+    check_installed()
     weight = None if sample_weight is None else check_sample_weight(sample_weight, y.size)
     rows = {_name(board, row): row for row in board.rows}
     amounts = {name: p for name, p in predictions.items() if name not in rows or rows[name].readout != "log_mean"}
     models = models or {}
-    page = jinja2.Environment(
-        loader=jinja2.PackageLoader("gbreg.reporting", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    ).get_template("page.html")
-    text = page.render(
-        title=title,
-        made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
-        words=[_plain(data_words(board)), *map(_plain, notices)],
-        choice=_plain(choice(board)),
-        winners=[_plain(line.removeprefix("- ")) for line in winners(board)],
-        heads=["model", *(["XAUC"] if y.min() < y.max() else []), *(TITLES[metric] for metric in _columns(board))],
-        rows=_leaderboard(board, predictions, y, weight),
-        overlays=pictures.overlays(amounts, predictions, y, weight),
-        models=[
+    values = {
+        "words": [_plain(data_words(board)), *map(_plain, notices)],
+        "choice": _plain(choice(board)),
+        "winners": [_plain(line.removeprefix("- ")) for line in winners(board)],
+        "heads": ["model", *(["XAUC"] if y.min() < y.max() else []), *(TITLES[metric] for metric in _columns(board))],
+        "rows": _leaderboard(board, predictions, y, weight),
+        "overlays": pictures.overlays(amounts, predictions, y, weight),
+        "models": [
             {
                 "name": name,
                 "note": _model_note(y, p, weight),
@@ -184,20 +175,16 @@ def write_page(
             }
             for name, p in amounts.items()
         ],
-        segments=None if segment is None else _segments(amounts, y, weight, segment),
-        labels=[drift.Labels.of(side, of) for side, of in (("train", train_y), ("test", y)) if of is not None],
-        number=number,
-        label_shift=None if train_y is None else drift.label_shift(train_y, y),
-        shifted=[(name, value, _shift_word(value)) for name, value in shifted[:MOST_SHIFTED]],
-        n_shifted=sum(value > drift.MUCH for _, value in shifted),
-        skipped=board.skipped,
-        boosting=board.parameters,
-        versions=versions(),
-        code=code,
-    )
-    path = Path(path)
-    write_text(path, text)
-    return path
+        "segments": None if segment is None else _segments(amounts, y, weight, segment),
+        "labels": [drift.Labels.of(side, of) for side, of in (("train", train_y), ("test", y)) if of is not None],
+        "label_shift": None if train_y is None else drift.label_shift(train_y, y),
+        "shifted": [(name, value, _shift_word(value)) for name, value in shifted[:MOST_SHIFTED]],
+        "n_shifted": sum(value > drift.MUCH for _, value in shifted),
+        "skipped": board.skipped,
+        "boosting": board.parameters,
+        "code": code,
+    }
+    return write_html(path, "page.html", title, values)
 
 
 def write_comparison(

@@ -30,6 +30,11 @@ def picture(draw: Callable[..., None], n_axes: int = 1) -> str:
     height = HEIGHT - 0.5 + below
     figure.set_size_inches(WIDTH * n_axes, height)
     figure.subplots_adjust(0.74 / WIDTH / n_axes, below / height, 1.0 - 0.1 / WIDTH / n_axes, 1.0 - 0.1 / height, wspace=0.2)
+    return encoded(figure)
+
+
+def encoded(figure: Any) -> str:
+    """A figure as a data URI of a PNG."""
     out = io.BytesIO()
     figure.savefig(out, format="png", pil_kwargs={"compress_level": 6})
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
@@ -66,16 +71,16 @@ def overlays(
 
         def draw(ax: Any, display: Any = display, which: Mapping[str, Floats] = which) -> None:
             for name, predicted in which.items():
-                display.from_predictions(y, predicted, sample_weight=weight, name=_short(name), ax=ax)
+                display.from_predictions(y, predicted, sample_weight=weight, name=shortened(name), ax=ax)
 
         found.append((title, words, picture(draw)))
     return found
 
 
-def _short(name: str) -> str:
-    """The name, its middle left out where a legend has no room for it: both ends tell models apart."""
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+def shortened(name: str, longest: int = LONGEST_NAME) -> str:
+    """The name, its middle left out where there is no room for it: both ends tell models apart."""
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def of_model(predicted: Floats, distribution: Any, y: Floats, weight: Floats | None) -> str:
