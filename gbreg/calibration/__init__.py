@@ -14,6 +14,7 @@ from gbreg.calibration.segments import SegmentedCalibrator
 
 __all__ = [
     "CALIBRATORS",
+    "AnyCalibrator",
     "Calibrator",
     "IsotonicCalibrator",
     "PITCalibrator",
@@ -23,6 +24,8 @@ __all__ = [
     "get_calibrator",
     "time_decay",
 ]
+
+AnyCalibrator = Calibrator | PITCalibrator
 
 CALIBRATORS: dict[str, type[Calibrator]] = {
     "ratio": RatioCalibrator,

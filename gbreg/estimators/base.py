@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from gbreg.calibration import CALIBRATORS, Calibrator, SegmentedCalibrator, get_calibrator
+from gbreg.calibration import CALIBRATORS, AnyCalibrator, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
+from gbreg.estimators.readout import Functional, check_distributional
+from gbreg.losses.base import Floats
+
+if TYPE_CHECKING:
+    from gbreg.distribution import Distribution
+
+METHODS = [StrOptions({*CALIBRATORS, "pit"}), *get_args(AnyCalibrator)]
 
 
 class Savable:
@@ -41,12 +48,14 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         "eval_metric": [str, callable],
         "hessian": [StrOptions({"safe", "exact", "expected"})],
         "native": [StrOptions({"auto"}), "boolean"],
-        "calibration": [StrOptions(set(CALIBRATORS)), Calibrator, None],
+        "calibration": [*METHODS, None],
         "engine_params": [dict, None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
+
+    calibrator_: AnyCalibrator | None
 
     def __init__(
         self,
@@ -66,7 +75,7 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
-        calibration: str | Calibrator | None = None,
+        calibration: str | AnyCalibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -93,10 +102,31 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _new_calibrator(self) -> Calibrator | None:
+    def _new_calibrator(self) -> AnyCalibrator | None:
         if isinstance(self.calibration, SegmentedCalibrator):
             raise ValueError(f"calibration={self.calibration!r}: use CalibratedRegressor, whose segment= names the column")
-        return None if self.calibration is None else clone(get_calibrator(self.calibration))
+        return None if self.calibration is None else new_calibrator(self.calibration, self, "calibration")
+
+    def _to_read(self, functional: Functional) -> Functional:
+        """What to read from the predicted distribution; None for the prediction that needs none."""
+        return "mean" if functional is None and isinstance(self.calibrator_, PITCalibrator) else functional
+
+    def _calibrated(self, prediction: Floats) -> Floats:
+        return self.calibrator_.predict(prediction) if isinstance(self.calibrator_, Calibrator) else prediction
+
+    def _recalibrated(self, distribution: Distribution) -> Distribution:
+        return self.calibrator_.predict(distribution) if isinstance(self.calibrator_, PITCalibrator) else distribution
+
+
+def new_calibrator(method: str | AnyCalibrator, estimator: Any, argument: str) -> AnyCalibrator:
+    """Of that method, unfitted; `TypeError` where it maps distributions and the estimator predicts none."""
+    if method != "pit" and not isinstance(method, PITCalibrator):
+        return clone(get_calibrator(method))  # type: ignore[no-any-return]
+    try:
+        check_distributional(estimator)
+    except TypeError as error:
+        raise TypeError(f"{argument}={method!r}: {error}, or {argument}='isotonic'") from None
+    return PITCalibrator() if method == "pit" else clone(method)
 
 
 BOOSTING_PARAMETERS = tuple(BoostedRegressor._get_param_names())

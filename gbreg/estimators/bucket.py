@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
-from gbreg.calibration import Calibrator
+from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
@@ -87,7 +87,7 @@ class BucketRegressor(DistributionalPreset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
-        calibration: str | Calibrator | None = None,
+        calibration: str | AnyCalibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from gbreg.calibration import CALIBRATORS, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
-from gbreg.estimators.base import Savable
+from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
+from gbreg.estimators.base import METHODS, Savable, new_calibrator
 from gbreg.estimators.columns import check_features, segment_column, take_rows
 from gbreg.estimators.parts import as_sets, fit_part, n_rows
-from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.readout import Functional, check_distributional, read
 from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.losses.base import Floats, check_sample_weight
 
@@ -77,17 +77,17 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "method": [StrOptions({*CALIBRATORS, "pit"}), Calibrator, PITCalibrator],
+        "method": METHODS,
         "cv": ["cv_object", StrOptions({"prefit"})],
         "segment": [str, Interval(Integral, 0, None, closed="left"), None],
     }
 
-    calibrator_: Calibrator | PITCalibrator
+    calibrator_: AnyCalibrator
 
     def __init__(
         self,
         estimator: Any,
-        method: str | Calibrator | PITCalibrator = "isotonic",
+        method: str | AnyCalibrator = "isotonic",
         cv: Any = 5,
         segment: str | int | None = None,
     ):
@@ -137,7 +137,7 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
             For a column that is not there, splits that test no row, and weights or evaluation sets that the estimator does
             not take.
         TypeError
-            For method "pit" and an estimator that predicts no distribution.
+            Before training, for method "pit" and an estimator that predicts no distribution.
         """
         self._validate_params()
         calibrator = self._new_calibrator()
@@ -182,20 +182,16 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
             self.calibrator_ = calibrator.fit(seen, labels[held], counted, self._segments(take_rows(X, held)))
         return self
 
-    def _new_calibrator(self) -> Calibrator | PITCalibrator:
-        if self.method == "pit" or isinstance(self.method, PITCalibrator):
-            if not hasattr(self.estimator, "predict_distribution"):
-                raise TypeError(
-                    f"method={self.method!r}: {type(self.estimator).__name__} predicts no distribution; use one with "
-                    "predict_distribution, such as BucketRegressor, or method='isotonic'"
-                )
-            if self.segment is not None:
-                raise ValueError(f"segment={self.segment!r}: method={self.method!r} has one map for all rows; leave it out")
-            return clone(self.method) if isinstance(self.method, PITCalibrator) else PITCalibrator()
-        calibrator: Calibrator = clone(get_calibrator(self.method))
-        if self.segment is not None and not isinstance(calibrator, SegmentedCalibrator):
-            return SegmentedCalibrator(calibrator)
-        return calibrator
+    def _new_calibrator(self) -> AnyCalibrator:
+        calibrator = new_calibrator(self.method, self.estimator, "method")
+        if self.segment is None or isinstance(calibrator, SegmentedCalibrator):
+            return calibrator
+        if isinstance(calibrator, PITCalibrator):
+            raise ValueError(f"segment={self.segment!r}: method={self.method!r} has one map for all rows; leave it out")
+        return SegmentedCalibrator(calibrator)
+
+    def _check_distributional(self) -> None:
+        check_distributional(self.estimator)
 
     def _splits(self, X: Any, y: Floats, groups: Any) -> Any:
         """Pairs (rows that train, rows held out)."""
@@ -245,7 +241,7 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         return tags
 
 
-def _seen(model: Any, X: Any, y: Floats, calibrator: Calibrator | PITCalibrator) -> Floats:
+def _seen(model: Any, X: Any, y: Floats, calibrator: AnyCalibrator) -> Floats:
     """What the calibrator learns from: predictions, or where labels lie in the predicted distributions."""
     if isinstance(calibrator, PITCalibrator):
         return model.predict_distribution(X).pit(y)  # type: ignore[no-any-return]

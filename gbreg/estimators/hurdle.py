@@ -15,7 +15,7 @@ from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features
 from gbreg.estimators.parts import as_sets, fit_part, n_rows, rows_where
-from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.readout import Functional, check_distributional, read
 from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses.base import Floats, check_inside, check_sample_weight
@@ -154,12 +154,11 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
         probability = self.predict_probability(X)
         if self.regressor_ is None:  # no positive label was seen: all mass at 0, whatever lies above
             return ZeroInflated(probability, LogNormalDistribution(np.zeros(probability.size), np.ones(probability.size)))
-        if not hasattr(self.regressor_, "predict_distribution"):
-            raise TypeError(
-                f"{type(self.regressor).__name__} predicts no distribution: use a GBRegressor with a distributional loss, "
-                "such as GBRegressor('log_normal')"
-            )
+        check_distributional(self.regressor_)
         return ZeroInflated(probability, self.regressor_.predict_distribution(X))
+
+    def _check_distributional(self) -> None:
+        check_distributional(self.regressor)
 
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""

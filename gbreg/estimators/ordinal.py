@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from gbreg.calibration import Calibrator
+from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
@@ -72,7 +72,7 @@ class OrdinalRegressor(DistributionalPreset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
-        calibration: str | Calibrator | None = None,
+        calibration: str | AnyCalibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.calibration import Calibrator
+from gbreg.calibration import PITCalibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.readout import Functional
+from gbreg.estimators.readout import Functional, read
 from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, check_groups, hold_out
 from gbreg.links import NON_NEGATIVE, Interval
 from gbreg.losses.base import Floats, Loss, check_inside, check_sample_weight
@@ -29,13 +29,12 @@ class Preset(BoostedRegressor, ABC):
 
     A model is a `GBRegressor`, or a `HurdleRegressor` of two of them: then `booster_`, `loss_`, `native_` and
     `best_iteration_` are pairs, of the binary part and of that on the positives (None for a part that had nothing to learn).
-    `calibrator_` is None, or what `predict` applies to the predictions of the whole model.
+    `calibrator_` is None, or what is applied to the predictions of the whole model or, with "pit", to its distributions.
     """
 
     y_domain: ClassVar[Interval] = NON_NEGATIVE
 
     model_: GBRegressor | HurdleRegressor
-    calibrator_: Calibrator | None
 
     @abstractmethod
     def _model(self) -> GBRegressor | HurdleRegressor:
@@ -85,6 +84,8 @@ class Preset(BoostedRegressor, ABC):
         ------
         ValueError
             Before training, for parameters, labels or weights that are not allowed.
+        TypeError
+            Before training, for calibration "pit" and a model that predicts no distribution.
         FloatingPointError
             If training diverges.
         """
@@ -101,7 +102,11 @@ class Preset(BoostedRegressor, ABC):
         self.calibrator_ = None
         if calibrator is not None:
             (X_held, y_held), w_held = pairs[0]
-            self.calibrator_ = calibrator.fit(self._uncalibrated(X_held), as_labels(self, y_held), w_held)
+            labels = as_labels(self, y_held)
+            if isinstance(calibrator, PITCalibrator):
+                self.calibrator_ = calibrator.fit(self._fitted().predict_distribution(X_held), labels, w_held)
+            else:
+                self.calibrator_ = calibrator.fit(self._uncalibrated(X_held), labels, w_held)
         return self
 
     def _fit_model(
@@ -138,8 +143,7 @@ class Preset(BoostedRegressor, ABC):
 
     def predict(self, X: Any) -> Floats:
         """Predictions of shape (n_samples,), in the unit of the target."""
-        uncalibrated = self._uncalibrated(X)
-        return uncalibrated if self.calibrator_ is None else self.calibrator_.predict(uncalibrated)
+        return self._calibrated(self._uncalibrated(X))
 
     def _uncalibrated(self, X: Any) -> Floats:
         return self._fitted().predict(X)
@@ -201,14 +205,16 @@ class DistributionalPreset(Preset):
         X : table or array of shape (n_samples, n_features)
         functional : {"mean", "median", "mode", "log_mean"}, float or None
             "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean, calibrated if `calibration` is
-            set; nothing else is.
+            set; nothing else is, but for "pit", with which all is read from the calibrated distribution.
         """
-        return super().predict(X) if functional is None else self._fitted().predict(X, functional)
+        check_is_fitted(self, "calibrator_")
+        functional = self._to_read(functional)
+        return super().predict(X) if functional is None else read(self.predict_distribution(X), functional)
 
     def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label."""
-        return self._fitted().predict_distribution(X)
+        """The distribution of every row's label, recalibrated if `calibration` is "pit", else as the model has it."""
+        return self._recalibrated(self._fitted().predict_distribution(X))
 
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self._fitted().predict_quantile(X, q)
+        return self.predict_distribution(X).quantile(q)

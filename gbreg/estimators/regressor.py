@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
-from gbreg.calibration import Calibrator
+from gbreg.calibration import AnyCalibrator, PITCalibrator
 from gbreg.engines import (
     EachRound,
     Features,
@@ -78,10 +78,11 @@ class GBRegressor(BoostedRegressor):
     native : "auto" or bool
         Whether to use an engine's built-in form of the loss: where there is one, never (False), or always (True, an
         error where there is none).
-    calibration : {"ratio", "isotonic", "spline"}, Calibrator or None
+    calibration : {"ratio", "isotonic", "spline", "pit"}, Calibrator, PITCalibrator or None
         A monotone map that makes the sum of predictions that of the labels, learnt after training from the first evaluation
-        set or, without an `eval_set`, from `validation_fraction` of the rows, which then do not train. See
-        `gbreg.calibration`; `CalibratedRegressor` learns it from all rows, at the price of more trainings.
+        set or, without an `eval_set`, from `validation_fraction` of the rows, which then do not train. "pit" maps the
+        predicted distributions, for losses that have one; everything is then read from those. See `gbreg.calibration`;
+        `CalibratedRegressor` learns the map from all rows, at the price of more trainings.
     engine_params : dict or None
         Anything else the engine takes, for example ``{"monotone_constraints": [1, 0, -1]}``; overrides the above.
     random_state : int, RandomState or None
@@ -98,8 +99,8 @@ class GBRegressor(BoostedRegressor):
         that early stopping watches.
     loss_ : Loss
         The fitted loss.
-    calibrator_ : Calibrator or None
-        What `predict` applies to the decoded predictions.
+    calibrator_ : Calibrator, PITCalibrator or None
+        What is applied to the decoded predictions or, of the second kind, to the distributions.
     columns_ : Columns
         Names and categories of the training columns.
     native_ : bool
@@ -126,7 +127,6 @@ class GBRegressor(BoostedRegressor):
     _parameter_constraints = {**BoostedRegressor._parameter_constraints, "loss": [str, Loss]}
 
     loss_: TrainableLoss
-    calibrator_: Calibrator | None
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class GBRegressor(BoostedRegressor):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
-        calibration: str | Calibrator | None = None,
+        calibration: str | AnyCalibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -212,6 +212,8 @@ class GBRegressor(BoostedRegressor):
         ------
         ValueError
             Before training, for parameters, labels or weights that are not allowed.
+        TypeError
+            Before training, for calibration "pit" and a loss that has no distribution.
         FloatingPointError
             If training diverges.
         """
@@ -246,8 +248,14 @@ class GBRegressor(BoostedRegressor):
         self.calibrator_ = None
         if calibrator is not None:
             held = unseen[0]
-            self.calibrator_ = calibrator.fit(self._decoded(held.X), held.y, held.weight)
+            if isinstance(calibrator, PITCalibrator):
+                self.calibrator_ = calibrator.fit(self._distribution(held.X), held.y, held.weight)
+            else:
+                self.calibrator_ = calibrator.fit(self._decoded(held.X), held.y, held.weight)
         return self
+
+    def _check_distributional(self) -> None:
+        _distributional(get_loss(self.loss))
 
     def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
         if rows.X.vary():
@@ -359,12 +367,14 @@ class GBRegressor(BoostedRegressor):
         X : table or array of shape (n_samples, n_features)
         functional : {"mean", "median", "mode", "log_mean"}, float or None
             What to read from the predicted distribution, for losses that have one; a float in (0, 1) is a quantile.
-            None gives the loss's own functional, calibrated if `calibration` is set; nothing else is.
+            None gives the loss's own functional, calibrated if `calibration` is set; nothing else is, but for "pit", with
+            which all is read from the calibrated distribution, and None is its mean.
         """
+        check_is_fitted(self, "calibrator_")
+        functional = self._to_read(functional)
         if functional is not None:
             return read(self.predict_distribution(X), functional)
-        decoded = self._decoded(self._features(X))
-        return decoded if self.calibrator_ is None else self.calibrator_.predict(decoded)
+        return self._calibrated(self._decoded(self._features(X)))
 
     def _decoded(self, features: Features) -> Floats:
         """What the loss predicts, before calibration."""
@@ -374,14 +384,15 @@ class GBRegressor(BoostedRegressor):
         return self.loss_.predict(raw)
 
     def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label, for losses that have one (`TypeError` for others)."""
-        raw = self.predict_raw(X)
-        if not isinstance(self.loss_, VectorLoss):
-            raise TypeError(
-                f"loss {self.loss_!r} predicts its functional ({self.loss_.functional}) and no distribution: use a "
-                "distributional loss, such as 'log_normal' or 'ziln'"
-            )
-        return self.loss_.distribution(raw)
+        """The distribution of every row's label, for losses that have one (`TypeError` for others).
+
+        Recalibrated if `calibration` is "pit", else as the loss has it.
+        """
+        return self._recalibrated(self._distribution(self._features(X)))
+
+    def _distribution(self, features: Features) -> Distribution:
+        """What the loss says, before calibration."""
+        return _distributional(self.loss_).distribution(self._raw(features))
 
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
@@ -404,6 +415,15 @@ class GBRegressor(BoostedRegressor):
         except (ValueError, TypeError):
             pass  # an unknown loss is reported by fit
         return tags
+
+
+def _distributional(loss: Loss) -> VectorLoss:
+    if not isinstance(loss, VectorLoss):
+        raise TypeError(
+            f"loss {loss!r} predicts its functional ({loss.functional}) and no distribution: use a distributional loss, "
+            "such as 'log_normal' or 'ziln'"
+        )
+    return loss
 
 
 def _listeners(callbacks: Sequence[Any], shown: OnRound | None) -> tuple[OnRound | None, list[Any]]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.calibration import Calibrator
+from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.preset import Preset
@@ -91,7 +91,7 @@ class WCERegressor(Preset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
-        calibration: str | Calibrator | None = None,
+        calibration: str | AnyCalibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gbreg.calibration import Calibrator
+from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
@@ -72,7 +72,7 @@ class ZILNRegressor(DistributionalPreset):
         eval_metric: Any = "loss",
         hessian: str = "safe",
         native: str | bool = "auto",
-        calibration: str | Calibrator | None = None,
+        calibration: str | AnyCalibrator | None = None,
         engine_params: dict[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,

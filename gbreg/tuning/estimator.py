@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg.estimators.columns import check_features
-from gbreg.estimators.readout import Functional
+from gbreg.estimators.readout import Functional, check_distributional
 from gbreg.losses.base import Floats
 from gbreg.tuning.result import Choose, TrialRecord
 from gbreg.tuning.search import tune
@@ -195,6 +195,10 @@ storage, study_name, n_jobs
         """The distribution of every row's label."""
         X = self._checked(X)
         return self.best_estimator_.predict_distribution(X)  # type: ignore[no-any-return]
+
+    def _check_distributional(self) -> None:
+        if self.losses is None:
+            check_distributional(self.estimator)
 
     @_best_has("predict_quantile")
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:

@@ -323,9 +323,7 @@ def test_sums_of_recalibrated_distributions():
 
 def test_mistakes():
     X, y = spend(60)
-    with pytest.raises(
-        TypeError, match="method='pit': LinearRegression predicts no distribution; use one with predict_dist"
-    ):
+    with pytest.raises(TypeError, match="method='pit': LinearRegression predicts no distribution: use a GBRegressor with"):
         CalibratedRegressor(LinearRegression(), "pit").fit(X, y)
     with pytest.raises(ValueError, match="segment=3: method='pit' has one map for all rows; leave it out"):
         CalibratedRegressor(ZILNRegressor(), "pit", segment=3).fit(X, y)
