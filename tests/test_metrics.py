@@ -30,6 +30,7 @@ def columns(rows):
 Y = [0.0, 1.0, 2.0, 5.0]
 P = [1.0, 1.0, 6.0, 2.0]
 W = [1.0, 2.0, 1.0, 4.0]
+POINT = {name: metric for name, metric in METRICS.items() if metric.by_row is None}
 ABOVE_ZERO = ("msle", "poisson_deviance", "gamma_deviance", "tweedie_deviance")
 
 
@@ -91,7 +92,7 @@ def test_decile_calibration_error_by_hand():
 def test_integer_weight_is_repetition(rows):
     y, p, w = columns(rows)
     copies = w.astype(int)
-    for name, metric in METRICS.items():
+    for name, metric in POINT.items():
         if name in ABOVE_ZERO:
             y, p = y + 2.0, p + 2.0
         assert metric(y, p, w) == pytest.approx(metric(np.repeat(y, copies), np.repeat(p, copies)), abs=1e-12, nan_ok=True)
@@ -212,7 +213,7 @@ def test_degenerate_input(name, y, p, value):
     assert METRICS[name](y, p) == pytest.approx(value, nan_ok=True)
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+@pytest.mark.parametrize("metric", POINT.values(), ids=POINT)
 def test_bad_input(metric):
     for arguments in (([1, 2], [1]), ([[1], [2]], [[1], [2]]), ([1, 2], [1, 2], [1])):
         with pytest.raises(ValueError, match="one-dimensional and of one length"):
@@ -226,7 +227,7 @@ def test_bad_input(metric):
 
 
 def test_rows_of_weight_zero_do_not_count():
-    for name, metric in METRICS.items():
+    for name, metric in POINT.items():
         y = [label + 1.0 for label in Y] if name in ABOVE_ZERO else Y
         assert metric([*y, 1e6], [*P, -3.0], [1, 1, 1, 1, 0]) == pytest.approx(metric(y, P), rel=1e-12)
 
@@ -243,6 +244,7 @@ def test_get_metric():
     mine = get_metric(worst)
     assert isinstance(mine, Metric)
     assert (mine.name, mine.greater_is_better, mine(Y, P)) == ("worst", False, 7.0)
+    assert get_metric(metrics.xauc) is METRICS["xauc"]  # which has a direction
     with pytest.raises(ValueError, match="metric 'spearmen' is not known: did you mean 'spearman'"):
         get_metric("spearmen")
 
@@ -382,6 +384,62 @@ def test_pairs_are_known_better_than_each():
     assert str(one) == f"{one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
 
 
+def narrow_and_wide(n=300):
+    """Labels, which row is whose, the distributions they are drawn from but for a user's own factor, and wider ones."""
+    rng = np.random.default_rng(6)
+    center, user = rng.normal(size=n), np.repeat(np.arange(n // 10), 10)
+    y = np.exp(center + rng.normal(size=n // 10)[user] + rng.normal(size=n))
+    return y, user, LogNormalDistribution(center, np.full(n, 1.4)), LogNormalDistribution(center, np.full(n, 2.5))
+
+
+def test_intervals_of_distributions():
+    y, user, right, _ = narrow_and_wide()
+    w = np.where(np.arange(y.size) % 7 == 0, 0.0, 1.0 + np.arange(y.size) % 3)
+
+    def mine(y_true, distribution, sample_weight):
+        return metrics.crps(y_true, distribution, sample_weight)
+
+    for by in (None, user):
+        found = metrics.interval("crps", y, right, w, by=by, n_resamples=40)
+        anew = metrics.interval(mine, y, right, w, by=by, n_resamples=40)  # row by row again on each resample
+        assert (found.value, found.low, found.high) == pytest.approx((anew.value, anew.low, anew.high), rel=1e-12)
+        assert found.value == pytest.approx(metrics.crps(y, right, w), rel=1e-12)
+        assert found.low < found.value < found.high
+    by_row, by_user = (metrics.interval(metrics.crps, y, right, by=by) for by in (None, user))
+    assert by_user.high - by_user.low > 1.2 * (by_row.high - by_row.low)
+    # Of points it is the mean absolute error.
+    points = LogNormalDistribution(np.zeros(y.size), np.full(y.size, 1e-9))
+    found, point = metrics.interval("crps", y, points), metrics.interval("mae", y, np.ones(y.size))
+    assert (found.value, found.low, found.high) == pytest.approx((point.value, point.low, point.high), rel=1e-6)
+
+
+def test_differences_of_distributions():
+    y, user, right, wide = narrow_and_wide()
+    apart = metrics.difference("crps", y, right, wide, by=user)
+    assert apart.value == pytest.approx(metrics.crps(y, right) - metrics.crps(y, wide), rel=1e-12)
+    assert apart.high < 0
+    one, other = (metrics.interval("crps", y, d, by=user) for d in (right, wide))
+    assert one.high > other.low  # the two intervals overlap
+    same = metrics.difference("crps", y, right, right)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+
+
+def test_metrics_of_predictions_and_of_distributions_are_not_mixed_up():
+    y, _, right, _ = narrow_and_wide()
+    for call in (metrics.crps, partial(metrics.interval, "crps")):
+        with pytest.raises(TypeError, match=r"crps takes predicted distributions, got ndarray: give what"):
+            call(y, right.mean())
+    for call in (metrics.xauc, partial(metrics.interval, metrics.xauc), partial(metrics.interval, "mae")):
+        with pytest.raises(TypeError, match=r"y_pred is a LogNormalDistribution.*: give one prediction a row, such"):
+            call(y, right)
+    with pytest.raises(
+        ValueError, match="metric 'crps' is of predicted distributions, and here there is one prediction a row"
+    ):
+        metrics.scorer("crps")
+    with pytest.raises(ValueError, match=r"y has shape \(2,\), the distribution has 300 rows"):
+        metrics.interval("crps", y[:2], right)
+
+
 def test_intervals_of_metrics_with_arrays_of_their_own():
     rng = np.random.default_rng(4)
     y, p, user = rng.exponential(size=200), rng.exponential(size=200), rng.integers(0, 20, 200)
@@ -400,7 +458,7 @@ def test_row_order_does_not_matter():
     rng = np.random.default_rng(5)
     y, p, w = rng.exponential(size=200), rng.exponential(size=200).round(1) + 0.1, rng.random(200)
     order = rng.permutation(200)
-    for metric in METRICS.values():
+    for metric in POINT.values():
         assert metric(y[order], p[order], w[order]) == pytest.approx(metric(y, p, w), rel=1e-12)
 
 
@@ -424,7 +482,7 @@ def test_quantiles_and_distributions():
     assert metrics.crps([0.5, 3.0], points, [1, 3]) == pytest.approx((0.5 + 3 * 2) / 4, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name != "pcoc"])
+@pytest.mark.parametrize("name", [name for name in POINT if name != "pcoc"])
 def test_scorers_have_the_sign_of_scikit_learn(name):
     model = DummyRegressor(strategy="constant", constant=2.0).fit([[0.0]] * 3, [1.0, 2.0, 4.0])
     X, y, w = [[0.0]] * 3, [1.0, 2.0, 4.0], [1.0, 1.0, 3.0]

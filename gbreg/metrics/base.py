@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,8 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 
+def is_distribution(predicted: Any) -> bool:
+    """Whether it is what ``predict_distribution(X)`` gives, not one prediction a row."""
+    return hasattr(predicted, "crps")
+
+
 def checked(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     """Labels, predictions and weights of the rows that count, as float64; `ValueError` for what they may not be."""
+    if is_distribution(y_pred):
+        raise TypeError(
+            f"y_pred is a {type(y_pred).__name__}, and this metric takes no distribution: give one prediction a row, such "
+            "as its mean(), or score it by 'crps'"
+        )
     y, p = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     w = np.ones(y.shape) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if y.ndim != 1 or p.shape != y.shape or w.shape != y.shape:
@@ -49,8 +63,65 @@ def codes(values: ArrayLike, y_true: ArrayLike, sample_weight: ArrayLike | None,
     return np.unique(given, return_inverse=True)
 
 
+class Levels:
+    """The distinct values of an array, and which rows have them."""
+
+    def __init__(self, x: Floats) -> None:
+        self.order = np.argsort(x)
+        self._ordered = x[self.order]
+
+    @cached_property
+    def _first(self) -> NDArray[np.bool_]:
+        return np.append(True, self._ordered[1:] != self._ordered[:-1])[: self.order.size]
+
+    @cached_property
+    def values(self) -> Floats:
+        """Rising."""
+        return self._ordered[self._first]
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """Of each row's value among them."""
+        place = np.empty(self.order.size, dtype=np.int64)
+        place[self.order] = np.cumsum(self._first) - 1
+        return place
+
+    def sums(self, w: Floats) -> Floats:
+        """Of each level's rows."""
+        return np.bincount(self.place, weights=w)
+
+
+# Arrays sorted last and their levels, where `sorted_once` is on: labels, predictions, and what is asked for between.
+_KEPT = 4
+_kept: ContextVar[list[tuple[Floats, Levels]] | None] = ContextVar("_kept", default=None)
+
+
+@contextmanager
+def sorted_once() -> Iterator[None]:
+    """Within, an array is sorted once, however many metrics ask for its levels; it must not change meanwhile."""
+    if _kept.get() is not None:
+        yield
+        return
+    token = _kept.set([])
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def levels(x: Floats) -> Levels:
+    """The levels of an array, by sorting it or, within `sorted_once`, as they were found before."""
+    kept = _kept.get()
+    if kept is None:
+        return Levels(x)
+    i = next((i for i, (array, _) in enumerate(kept) if array is x), None)
+    found = (x, Levels(x)) if i is None else kept.pop(i)
+    kept[:] = [found, *kept[: _KEPT - 1]]
+    return found[1]
+
+
 def mid_ranks(x: Floats, w: Floats) -> Floats:
     """Weight below each value plus half the weight at it: an integer weight equals repetition."""
-    values, group = np.unique(x, return_inverse=True)
-    at = np.bincount(group, weights=w, minlength=values.size)
-    return (np.cumsum(at) - 0.5 * at)[group]
+    of = levels(x)
+    at = of.sums(w)
+    return (np.cumsum(at) - 0.5 * at)[of.place]

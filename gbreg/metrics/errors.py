@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from gbreg.metrics.base import checked
+from gbreg.metrics.base import Floats, checked, is_distribution
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
@@ -128,11 +128,22 @@ def crps(y_true: ArrayLike, distribution: Distribution, sample_weight: ArrayLike
     """Mean continuous ranked probability score of predicted distributions, in the unit of the target; lower is better.
 
     The mean absolute error where the distribution is a point. Takes what ``predict_distribution(X)`` gives in the place of
-    predictions. Source: Gneiting & Raftery (2007), "Strictly Proper Scoring Rules", doi:10.1198/016214506000001437.
+    predictions; `TypeError` for these. Source: Gneiting & Raftery (2007), "Strictly Proper Scoring Rules",
+    doi:10.1198/016214506000001437.
 
     >>> from gbreg.distribution import LogNormalDistribution
     >>> round(crps([1.0, 2.0], LogNormalDistribution(np.zeros(2), np.full(2, 1e-6))), 4)
     0.5
     """
-    _, each, w = checked(y_true, distribution.crps(np.asarray(y_true, dtype=np.float64)), sample_weight)
+    _, each, w = checked(y_true, crps_by_row(y_true, distribution), sample_weight)
     return float(np.average(each, weights=w))
+
+
+def crps_by_row(y_true: ArrayLike, distribution: Distribution) -> Floats:
+    """What `crps` is the mean of."""
+    if not is_distribution(distribution):
+        raise TypeError(
+            f"crps takes predicted distributions, got {type(distribution).__name__}: give what predict_distribution(X) "
+            "returns; of a prediction alone it would be the mean absolute error, 'mae'"
+        )
+    return distribution.crps(np.asarray(y_true, dtype=np.float64))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.metrics.base import Floats, checked, codes
+from gbreg.metrics.base import Floats, checked, codes, is_distribution
 from gbreg.metrics.registry import Metric, get_metric
 
 AnyMetric = str | Metric | Callable[..., float]
@@ -53,6 +53,7 @@ def interval(
     metric : str, Metric or function of (y_true, y_pred, sample_weight)
         Resampling weighs rows by how often they were drawn: the metric must take weights.
     y_true, y_pred : array-like of shape (n_samples,)
+        A predicted distribution in the place of `y_pred`, for a metric that takes it: "crps", or a function of yours.
     sample_weight : array-like of shape (n_samples,), optional
     by : array-like of shape (n_samples,), optional
         Draw these whole, users for example: rows of one user are not independent, and an interval by row is too narrow.
@@ -76,11 +77,10 @@ def interval(
     >>> print(interval("pcoc", y, np.ones(400)))
     1 (0.9152 to 1.111)
     """
-    named = get_metric(metric)
-    checked(y_true, y_pred, sample_weight)
+    score = _of_weights(get_metric(metric), y_true, y_pred, sample_weight)
     w = _weights(y_true, sample_weight)
-    drawn = [named(y_true, y_pred, weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
-    return _interval(named(y_true, y_pred, w), np.array(drawn), level)
+    drawn = [score(weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
+    return _interval(score(w), np.array(drawn), level)
 
 
 def difference(
@@ -107,14 +107,20 @@ def difference(
     -1 (-1 to -1)
     """
     named = get_metric(metric)
-    for predicted in (y_pred, other_pred):
-        checked(y_true, predicted, sample_weight)
+    one, other = (_of_weights(named, y_true, predicted, sample_weight) for predicted in (y_pred, other_pred))
     w = _weights(y_true, sample_weight)
-    drawn = [
-        named(y_true, y_pred, weight) - named(y_true, other_pred, weight)
-        for weight in _resampled(w, by, level, n_resamples, random_state)
-    ]
-    return _interval(named(y_true, y_pred, w) - named(y_true, other_pred, w), np.array(drawn), level)
+    drawn = [one(weight) - other(weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
+    return _interval(one(w) - other(w), np.array(drawn), level)
+
+
+def _of_weights(metric: Metric, y_true: Any, y_pred: Any, sample_weight: Any) -> Callable[[Floats], float]:
+    """The metric of these rows as a function of their weights alone; `ValueError` for rows that no metric takes."""
+    if metric.by_row is not None:
+        each = metric.by_row(y_true, y_pred)
+        checked(y_true, each, sample_weight)
+        return lambda weight: float(np.average(each, weights=weight))
+    checked(y_true, np.zeros(len(y_pred)) if is_distribution(y_pred) else y_pred, sample_weight)
+    return lambda weight: metric(y_true, y_pred, weight)
 
 
 def _weights(y_true: ArrayLike, sample_weight: ArrayLike | None) -> Floats:

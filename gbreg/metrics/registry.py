@@ -23,12 +23,15 @@ class Metric:
     greater_is_better : bool
     target : float or None
         The best value, where that is neither the least nor the greatest (1 for PCOC).
+    by_row : callable of (y_true, distribution) or None
+        Of a metric that takes predicted distributions, the losses, of shape (n_samples,), whose weighted mean it is.
     """
 
     name: str
     function: Callable[..., float]
     greater_is_better: bool = False
     target: float | None = None
+    by_row: Callable[..., Any] | None = None
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         return self.function(y_true, y_pred, sample_weight)
@@ -57,13 +60,18 @@ METRICS: dict[str, Metric] = {
         Metric("under_2x", sums.underestimated_share),
         Metric("decile_error", sums.decile_calibration_error),
         Metric("decile_mape", sums.decile_mape),
+        Metric("crps", errors.crps, by_row=errors.crps_by_row),
     )
 }
 
 
 def directed(metric: str | Metric | Callable[..., float]) -> Metric:
-    """`get_metric`, refusing those best at a value between, which nothing can minimise or maximise."""
+    """`get_metric`, refusing those best at a value between, which nothing can minimise or maximise, and of distributions."""
     named = get_metric(metric)
+    if named.by_row is not None:
+        raise ValueError(
+            f"metric {named.name!r} is of predicted distributions, and here there is one prediction a row: use 'mae'"
+        )
     if named.target is not None:
         way_out = ": use 'abs_log_pcoc'" if named.name == "pcoc" else ""
         raise ValueError(f"metric {named.name!r} is best at {named.target:g}, training only minimises or maximises{way_out}")
@@ -71,7 +79,7 @@ def directed(metric: str | Metric | Callable[..., float]) -> Metric:
 
 
 def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
-    """The metric of that name; a function of (y_true, y_pred, sample_weight) becomes one to minimise.
+    """The metric of that name or function; another function of (y_true, y_pred, sample_weight) becomes one to minimise.
 
     >>> get_metric("mae").greater_is_better
     False
@@ -79,7 +87,8 @@ def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
     if isinstance(metric, Metric):
         return metric
     if callable(metric):
-        return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
+        own = (named for named in METRICS.values() if named.function == metric)
+        return next(own, Metric(getattr(metric, "__name__", type(metric).__name__), metric))
     if metric not in METRICS:
         near = difflib.get_close_matches(str(metric), METRICS, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
