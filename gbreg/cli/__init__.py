@@ -99,4 +99,5 @@ def main() -> None:
     # Idle OpenMP threads sleep instead of spinning: beside other busy processes on 2 cores, 100 rounds of LightGBM took
     # 3.2 s instead of 20.9 s. Read when the engines are loaded, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("MPLBACKEND", "agg")  # reports are files: no window is opened
     application()()

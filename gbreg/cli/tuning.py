@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from gbreg.cli.options import Drop, Jobs, Keep, Option, Rounds, Seed, Table, Target, typer
+from gbreg.cli.options import Drop, Jobs, Keep, Option, Report, Rounds, Seed, Table, Target, typer
 from gbreg.cli.screen import command_line, fail, make_console, say
 from gbreg.cli.training import engine_names
 
@@ -41,20 +41,24 @@ def tune(
     rounds: Rounds = 1000,
     seed: Seed = 0,
     n_jobs: Jobs = None,
+    report: Report = None,
 ) -> None:
     """Search losses and parameters for the best metric on rows held out, and save the best model, trained on all rows.
 
     Ctrl-C ends the search with the best so far. With --storage a search goes on where it stopped.
 
     Example: gbreg tune sales.parquet --target revenue --metric xauc --trials 50 --storage study.db --model best.gbreg
+    --report study.html
     """
     from gbreg import GBRegressor, tables
     from gbreg.compare import parse_model
     from gbreg.metrics import directed
+    from gbreg.reporting.template import check_installed
 
     try:
         import optuna
 
+        from gbreg.tuning import NoBestError, write_study
         from gbreg.tuning import tune as search
     except ImportError as error:
         fail(str(error))
@@ -81,6 +85,9 @@ def tune(
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight, time, group))
     prepared = tables.features(data, names)
     tables.check_writable(model, "--model")
+    if report is not None:
+        tables.check_writable(report, "--report")
+        check_installed()
     for notice in prepared.notices:
         say(notice)
     with _live() as progress:
@@ -102,26 +109,46 @@ def tune(
             )
         except ValueError as error:
             raise tables.InputError(" ".join(str(error).split())) from error
-    found.best_estimator_.save(model)
+        except NoBestError as error:
+            found = error.found
+    _tell(found)
+    if found.has_best:
+        found.best_estimator_.save(model)
+        say(f"\nTrained on {len(y):,} rows. Saved to {model}")
+    again = command_line(context)
+    if report is not None:
+        write_study(found, report, title=f"gbreg tune: {target} of {table.name}", command=again)
+        say(f"The study's report: {report}")
+    if storage is not None:
+        more = "" if found.interrupted_ else " with more --trials"
+        say(f"Go on{more}: {again}", wrap=False)
+    elif found.interrupted_:
+        say("The study was in memory and is gone: with --storage study.db a search can be stopped and gone on with.")
+    if not found.has_best:
+        fail(found.why_none(), 1)
+
+
+def _tell(found: Any) -> None:
+    """How the search ended, and the best model as code."""
     for label, reason in found.skipped_:
         say(f"Not searched: {label}: {reason}")
-    states = [trial.state for trial in found.trials_]
+    states = [trial.state for trial in found.trials_ if trial.reason != "killed"]
     counts = ", ".join(
         f"{states.count(s)} {word}" for s, word in (("complete", "complete"), ("pruned", "pruned"), ("fail", "failed"))
     )
     ended = "Stopped" if found.interrupted_ else "Done"
-    say(f"{ended}: {counts}. Best: {_scores(found.best_score_, metrics)}, on rows held out.")
+    if not found.has_best:
+        say(f"{ended}: {counts}. No best model: none is saved.")
+        return
+    say(f"{ended}: {counts}. Best: {_scores(found.best_score_, found.metrics_)}, on rows held out.")
     say("Scores are optimistic by the choice among trials: judge the model on rows it has not seen (gbreg evaluate).\n")
     say(found.code(), wrap=False)
-    say(f"\nTrained on {len(y):,} rows. Saved to {model}")
-    if storage is not None:
-        say(f"Go on with more --trials: {command_line(context)}", wrap=False)
 
 
-def _scores(score: Any, metrics: Any) -> str:
+def _scores(score: Any, metrics: list[str]) -> str:
     from gbreg.compare import number
 
-    scores = score if isinstance(score, dict) else {metrics[0].name: score}
+    scores = score if isinstance(score, dict) else {metrics[0]: score}
     return ", ".join(f"{name} {number(value)}" for name, value in scores.items())
 
 

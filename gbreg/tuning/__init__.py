@@ -7,7 +7,8 @@ except ImportError as error:
 
 from gbreg.losses import Choice, Integers, LogUniform, Uniform
 from gbreg.tuning.estimator import TunedRegressor
-from gbreg.tuning.result import TrialRecord, Tuned
+from gbreg.tuning.report import write_study
+from gbreg.tuning.result import NoBestError, TrialRecord, Tuned
 from gbreg.tuning.search import Progress, tune
 from gbreg.tuning.space import Space, search_space, suggest
 
@@ -15,6 +16,7 @@ __all__ = [
     "Choice",
     "Integers",
     "LogUniform",
+    "NoBestError",
     "Progress",
     "Space",
     "TrialRecord",
@@ -24,4 +26,5 @@ __all__ = [
     "search_space",
     "suggest",
     "tune",
+    "write_study",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,26 @@ def make_folds(
         held = None if groups is None else groups[inside]
         folds.append(_fold(_take(rows, inside), _take(rows, outside), held, calibrated, seed))
     return folds
+
+
+def held_out_words(
+    folds: Sequence[Fold], *, given: bool = False, groups: bool = False, time: bool = False, cv: bool = False
+) -> str:
+    """Which rows trials are measured on, in a sentence; what `tune` was told of them is in the keywords.
+
+    >>> fold = Fold((None, np.zeros(8000), None), *[(None, np.zeros(2000), None)] * 2)
+    >>> held_out_words([fold], time=True)
+    'Every trial trains on 8,000 rows and is measured on 2,000 others, the latest.'
+    """
+    first = folds[0]
+    how = "given as eval_set" if given else "the latest" if time else "as cv= splits them" if cv else "drawn at random"
+    how += ", whole groups together" if groups and not given else ""
+    words = f"Every trial trains on {first.train[1].size:,} rows and is measured on {first.test[1].size:,} others, {how}"
+    if len(folds) > 1:
+        words += f"; this {len(folds)} times, on other rows each time (here the first), and its score is the mean"
+    if first.watched is not first.test:
+        words += f"; it stops early and calibrates by {first.watched[1].size:,} rows that neither train nor measure"
+    return words + "."
 
 
 def as_table(X: Any) -> Any:

@@ -55,6 +55,16 @@ class Search:
         _, space = self.models[label]
         return self._made(label, space.read(parameters, self._prefix(label)), self.shared.read(parameters))
 
+    def starts(self) -> list[dict[str, Any]]:
+        """Every model as it is given, or as near to that as the ranges allow, as trials store it."""
+        starts = []
+        for label, (model, space) in self.models.items():
+            choice = {RECIPE: label} if len(self.models) > 1 else {}
+            boosting = next(boosted_parts(model)).get_params()
+            own = space.stored(model.get_params(), self._prefix(label))
+            starts.append({**choice, **self.shared.stored(boosting), **own})
+        return starts
+
     def parameters(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """A trial's parameters as values that `set_params` takes; of several models with the choice, and no prefix."""
         label = stored.get(RECIPE, next(iter(self.models)))

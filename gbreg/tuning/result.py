@@ -16,10 +16,12 @@ from gbreg.compare.models import boosted_parts
 from gbreg.metrics import Metric
 from gbreg.tuning.code import as_code
 from gbreg.tuning.recipes import Search
-from gbreg.tuning.study import REASON, ROUNDS, finished, was_killed
+from gbreg.tuning.study import REASON, ROUNDS, was_killed
 from gbreg.tuning.trial import stop_early
 
 Choose = Callable[[Sequence[FrozenTrial]], FrozenTrial]
+# The reason of a trial that was cut off.
+KILLED = "killed"
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,24 @@ class TrialRecord:
     reason: str | None
 
 
+class NoBestError(RuntimeError):
+    """No trial is complete. `found` holds those that failed or were pruned, and no best: `write_study` tells of them."""
+
+    def __init__(self, found: Tuned):
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return self.found.why_none()
+
+
 class Tuned:
     """What `tune` found.
 
     Attributes
     ----------
+    has_best : bool
+        Whether a trial is complete; if none is, what begins with "best_" is not there.
     study_ : optuna.Study
     best_trial_ : optuna.trial.FrozenTrial
     best_params_ : dict
@@ -52,11 +67,21 @@ class Tuned:
         All of the study, pruned and failed ones included.
     pareto_ : list of TrialRecord
         Those that no other beats in every metric: the best trial, of one metric.
+    metrics_ : list of str
+    search_ : Search
+        The models and the ranges of their parameters.
+    held_out_ : str
+        In words, which rows trials were measured on.
     skipped_ : list of (label, reason)
         Models that a search over losses left out, for they cannot take the labels.
     interrupted_ : bool
         Whether Ctrl-C ended the search.
     """
+
+    best_trial_: FrozenTrial
+    best_params_: dict[str, Any]
+    best_score_: float | dict[str, float]
+    best_estimator_: Any
 
     def __init__(
         self,
@@ -66,20 +91,38 @@ class Tuned:
         choose: str | Choose,
         early_stopping_rounds: int | None,
         interrupted: bool,
+        held_out: str,
     ):
         self.study_ = study
+        self.search_ = search
+        self.held_out_ = held_out
         self.interrupted_ = interrupted
         self.skipped_ = list(search.skipped)
-        self.best_trial_ = _best(study, choose)
-        self.best_params_ = search.parameters(self.best_trial_.params)
-        names = ["loss" if metric is None else metric.name for metric in metrics]
-        scores = dict(zip(names, self.best_trial_.values, strict=True))
-        self.best_score_ = scores if len(scores) > 1 else self.best_trial_.values[0]
-        best = search.read(self.best_trial_.params)
-        self.best_estimator_ = _with_rounds(best, self.best_trial_, early_stopping_rounds)
+        self.metrics_ = ["loss" if metric is None else metric.name for metric in metrics]
         self.trials_ = [_record(trial, search) for trial in study.get_trials(deepcopy=False)]
-        front = study.best_trials if len(names) > 1 else [self.best_trial_]
+        self.has_best = any(trial.state == "complete" for trial in self.trials_)
+        self.pareto_: list[TrialRecord] = []
+        if self.has_best:
+            self._take_best(choose, early_stopping_rounds)
+
+    def _take_best(self, choose: str | Choose, early_stopping_rounds: int | None) -> None:
+        best = self.best_trial_ = _best(self.study_, choose)
+        self.best_params_ = self.search_.parameters(best.params)
+        scores = dict(zip(self.metrics_, best.values, strict=True))
+        self.best_score_ = scores if len(scores) > 1 else best.values[0]
+        self.best_estimator_ = _with_rounds(self.search_.read(best.params), best, early_stopping_rounds)
+        front = self.study_.best_trials if len(scores) > 1 else [best]
         self.pareto_ = [self.trials_[trial.number] for trial in front]
+
+    def why_none(self) -> str:
+        """Why there is no best, in a sentence."""
+        ended = [trial for trial in self.trials_ if trial.state != "running" and trial.reason != KILLED]
+        states = [trial.state for trial in ended]
+        reasons = sorted({trial.reason for trial in ended if trial.reason is not None})
+        return (
+            f"no trial of study {self.study_.study_name!r} is complete: of {len(states)}, {states.count('fail')} failed and "
+            f"{states.count('pruned')} were pruned" + (f". Reasons: {'; '.join(reasons[:3])}" if reasons else "")
+        )
 
     def code(self) -> str:
         """The best model as Python to paste."""
@@ -87,14 +130,6 @@ class Tuned:
 
 
 def _best(study: optuna.Study, choose: str | Choose) -> FrozenTrial:
-    trials = finished(study)
-    if not any(t.state == TrialState.COMPLETE for t in trials):
-        failed = [t for t in trials if t.state == TrialState.FAIL]
-        reasons = sorted({str(t.user_attrs[REASON]) for t in failed})
-        raise RuntimeError(
-            f"no trial of study {study.study_name!r} is complete: of {len(trials)}, {len(failed)} failed and "
-            f"{len(trials) - len(failed)} were pruned" + (f". Reasons: {'; '.join(reasons[:3])}" if reasons else "")
-        )
     if len(study.directions) == 1:
         return study.best_trial
     best = study.best_trials
@@ -138,5 +173,5 @@ def _record(trial: FrozenTrial, search: Search) -> TrialRecord:
         search.parameters(trial.params) if complete or trial.state == TrialState.PRUNED else dict(trial.params),
         cast(Sequence[Sequence[int]], trial.user_attrs.get(ROUNDS, ())),
         0.0 if trial.duration is None else trial.duration.total_seconds(),
-        "killed" if was_killed(trial) else reason,
+        KILLED if was_killed(trial) else reason,
     )

@@ -20,9 +20,9 @@ from gbreg.compare.models import boosted_parts, model_label
 from gbreg.engines import thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.metrics import Metric, directed
-from gbreg.tuning.folds import Fold, make_folds
+from gbreg.tuning.folds import Fold, held_out_words, make_folds
 from gbreg.tuning.recipes import Search, one, several
-from gbreg.tuning.result import Choose, Tuned
+from gbreg.tuning.result import Choose, NoBestError, Tuned
 from gbreg.tuning.space import Range
 from gbreg.tuning.study import Direction, finished, missing, open_study
 from gbreg.tuning.trial import Objective, calibrates
@@ -113,7 +113,9 @@ def tune(
         For boosters that set none themselves. They stop by the metric on the rows it is measured on; parts of a model of
         several by their own losses; models with `calibration` on a tenth of the training rows, by which they calibrate.
     sampler : "tpe", "random", function of a seed, or optuna.samplers.BaseSampler
-        An instance of Optuna's is used as it is: then a resumed study does not repeat an uninterrupted one.
+        Before it draws, every model is tried as it is given, or as near to that as the ranges allow. An instance of
+        Optuna's is used as it is: then the first trials are its own too, and a resumed study does not repeat an
+        uninterrupted one.
     pruner : "median", "hyperband", None, or optuna.pruners.BasePruner
         Ends trials that fall behind: on the metric after a tenth of the rounds, two, four and eight, of models of one
         booster, and of others after every fold. Without effect with several metrics.
@@ -144,8 +146,8 @@ def tune(
     ------
     ValueError
         For arguments that are not allowed, before the first trial.
-    RuntimeError
-        If no trial is complete, with the reasons.
+    NoBestError
+        If no trial is complete, with the reasons; a RuntimeError.
 
     Notes
     -----
@@ -203,9 +205,19 @@ def tune(
         seed,
         objective.rounds * len(folds),
         _subject(metrics, folds, search),
+        search.starts(),
     )
     interrupted = _run(study, objective, n_trials, timeout, workers, progress)
-    tuned = Tuned(study, search, metrics, choose, early_stopping_rounds, interrupted)
+    held_out = held_out_words(
+        folds,
+        given=eval_set is not None,
+        groups=groups is not None,
+        time=time is not None,
+        cv=not (cv is None or isinstance(cv, int)),
+    )
+    tuned = Tuned(study, search, metrics, choose, early_stopping_rounds, interrupted, held_out)
+    if not tuned.has_best:
+        raise NoBestError(tuned)
     if refit:
         kept = {} if groups is None or not has_fit_parameter(tuned.best_estimator_, "groups") else {"groups": groups}
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}

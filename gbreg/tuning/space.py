@@ -55,6 +55,12 @@ class Space:
         """The values in what a trial has stored."""
         return {name: _read(parameters[prefix + name], where) for name, where in self.ranges.items()}
 
+    def stored(self, parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        """The reverse of `read`: numbers outside their ranges as the nearest end, other such values left out."""
+        known = {name: where for name, where in self.ranges.items() if name in parameters}
+        found = {prefix + name: _stored(parameters[name], where) for name, where in known.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
 
 def _draw(trial: Suggests, name: str, where: Range) -> Any:
     if isinstance(where, Choice):
@@ -71,6 +77,13 @@ def _storable(choice: Choice) -> list[Any]:
 
 def _read(stored: Any, where: Range) -> Any:
     return where.options[_storable(where).index(stored)] if isinstance(where, Choice) else stored
+
+
+def _stored(value: Any, where: Range) -> Any:
+    """How a study stores a value, or the nearest in its range; None where there is none."""
+    if isinstance(where, Choice):
+        return next((text for text, o in zip(_storable(where), where.options, strict=True) if repr(o) == repr(value)), None)
+    return min(max(value, where.low), where.high) if isinstance(value, int | float) else None
 
 
 def suggest(

@@ -18,7 +18,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,43 +47,50 @@ _UNSIGNED = timedelta(seconds=60)
 class Reseeded(BaseSampler):
     """A new sampler for every trial, seeded by the study's seed and the trial's place among those that count.
 
-    So a resumed study goes on as if it had never stopped.
+    So a resumed study goes on as if it had never stopped. The first trials take the starts, as far as these go.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int):
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int, starts: Sequence[Mapping[str, Any]] = ()):
         self.make = make
         self.seed = seed
-        self._of_trials: dict[int, BaseSampler] = {}
+        self.starts = starts
+        self._of_trials: dict[int, tuple[BaseSampler, Mapping[str, Any]]] = {}
 
-    def _of(self, study: optuna.Study, trial: FrozenTrial) -> BaseSampler:
+    def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[BaseSampler, Mapping[str, Any]]:
         if trial.number not in self._of_trials:
             place = sum(t.number < trial.number and not was_killed(t) for t in study.get_trials(deepcopy=False))
             seed = np.random.SeedSequence((self.seed, place)).generate_state(1)[0]
-            self._of_trials[trial.number] = self.make(int(seed))
+            start = self.starts[place] if place < len(self.starts) else {}
+            self._of_trials[trial.number] = self.make(int(seed)), start
         return self._of_trials[trial.number]
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._of(study, trial).infer_relative_search_space(study, trial)
+        sampler, start = self._of(study, trial)
+        return {} if start else sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._of(study, trial).sample_relative(study, trial, search_space)
+        sampler, start = self._of(study, trial)
+        return {} if start else sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
+        sampler, start = self._of(study, trial)
+        if param_name in start:
+            return start[param_name]
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self._of(study, trial).before_trial(study, trial)
+        self._of(study, trial)[0].before_trial(study, trial)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         made = self._of_trials.pop(trial.number, None)
         if made is not None:  # else it was killed in another process
-            made.after_trial(study, trial, state, values)
+            made[0].after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
         """Nothing: trials of parallel threads have seeds of their own."""
@@ -98,6 +105,7 @@ def open_study(
     seed: int,
     rounds: int,
     subject: Mapping[str, Any],
+    starts: Sequence[Mapping[str, Any]],
 ) -> optuna.Study:
     """The study of that name, made if there is none, its killed trials marked failed.
 
@@ -110,6 +118,8 @@ def open_study(
         Of boosting, at most, of one trial.
     subject : dict
         What the study is about: a stored study must be about the same.
+    starts : sequence of dict
+        What the first trials try, as trials store it, unless the sampler is an instance of Optuna's.
 
     Raises
     ------
@@ -117,10 +127,10 @@ def open_study(
         For a sampler or pruner that is not known, and a stored study about something else.
     """
     study = optuna.create_study(
-        study_name=study_name or (STUDY_NAME if storage is not None else None),
+        study_name=study_name or STUDY_NAME,
         storage=_storage(storage),
         directions=list(directions),
-        sampler=_sampler(sampler, seed),
+        sampler=_sampler(sampler, seed, starts),
         pruner=_pruner(pruner, rounds),
         load_if_exists=True,
     )
@@ -136,6 +146,11 @@ def open_study(
                 )
     fail_killed(study)
     return study
+
+
+def is_stored(study: optuna.Study) -> bool:
+    """Whether it outlives its process."""
+    return not isinstance(study._storage, InMemoryStorage)
 
 
 def _storage(storage: Any) -> BaseStorage | None:
@@ -169,12 +184,12 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _sampler(sampler: Any, seed: int) -> BaseSampler:
+def _sampler(sampler: Any, seed: int, starts: Sequence[Mapping[str, Any]]) -> BaseSampler:
     if isinstance(sampler, BaseSampler):
         return sampler
     if isinstance(sampler, str) and sampler not in SAMPLERS:
         raise ValueError(f"sampler={sampler!r} must be one of {', '.join(SAMPLERS)}, a function of a seed, or Optuna's own")
-    return Reseeded(SAMPLERS[sampler] if isinstance(sampler, str) else sampler, seed)
+    return Reseeded(SAMPLERS[sampler] if isinstance(sampler, str) else sampler, seed, starts)
 
 
 def first_report(rounds: int) -> int:
