@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +88,21 @@ def _specialists(options: dict[str, Any]) -> dict[str, tuple[Any, tuple[str | No
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a table: features, labels, weights or None, times, groups or None."""
+    """Rows of a table: features, labels, weights or None, times, whose rows they are, groups or None."""
 
     X: Any
     y: Floats
     weight: Floats | None
     when: Any
+    keys: Any
     group: Any = None
 
     def __getitem__(self, rows: Any) -> Part:
         weight, group = (None if column is None else column[rows] for column in (self.weight, self.group))
-        return Part(self.X.iloc[rows], self.y[rows], weight, self.when[rows], group)
+        return Part(self.X.iloc[rows], self.y[rows], weight, self.when[rows], self.keys[rows], group)
+
+    def with_labels(self, y: Floats) -> Part:
+        return replace(self, y=y)
 
     def split(self, seed: int) -> tuple[Part, Part]:
         """Nine tenths to train on, one tenth to stop by."""
@@ -128,7 +132,8 @@ def _parts(folder: Path, data: DataSet, split: str) -> tuple[Part, Part]:
     X = table.drop(columns=[*data.keys, data.time, data.target, "split", *([data.weight] if data.weight else [])])
     weight = table[data.weight].to_numpy(dtype=float) if data.weight else None
     group = table[data.group].to_numpy() if data.group else None
-    rows = Part(X, table[data.target].to_numpy(dtype=float), weight, when.to_numpy(), group)
+    keys = table[data.keys[0]].to_numpy()
+    rows = Part(X, table[data.target].to_numpy(dtype=float), weight, when.to_numpy(), keys, group)
     return rows[np.flatnonzero(sooner)], rows[np.flatnonzero(later)]
 
 

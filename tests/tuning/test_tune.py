@@ -427,6 +427,19 @@ def test_tables_that_no_trial_could_take_are_refused_at_once() -> None:
 # -- search over losses -------------------------------------------------------------------------------------------------
 
 
+def test_every_model_is_tried_as_it_is_given_first() -> None:
+    given = GBRegressor("huber", n_estimators=10, learning_rate=0.05)
+    found = quick(given, n_trials=2, space={}, refit=False)
+    first, second = (trial.parameters for trial in found.trials_)
+    assert (first["learning_rate"], first["loss__delta"], first["max_leaves"]) == (0.05, 1.0, 31)
+    assert first["reg_lambda"] == 1e-3  # its 0 is outside the range
+    assert second["learning_rate"] != 0.05
+    labels = ["huber:link=log", "bucket", "poisson"]
+    found = quick(given, n_trials=4, space={}, losses=labels, refit=False)
+    assert [trial.parameters["recipe"] for trial in found.trials_[:3]] == labels
+    assert [trial.parameters["reg_lambda"] for trial in found.trials_[:3]] == [1e-3, 100.0, 1e-3]
+
+
 def test_losses_links_and_their_parameters_are_one_space() -> None:
     X, y = spend()
     losses = ["huber", "tweedie", "gamma", BucketRegressor(n_buckets=8), "bernoulli"]
