@@ -132,6 +132,13 @@ def test_no_video_is_watched_beyond_its_end_and_longer_ones_longer():
     assert np.corrcoef(np.log(world.duration), np.log(world.mean))[0, 1] > 0.5
 
 
+def test_longer_videos_keep_their_proportions():
+    short, long = (make_watch_time(5_000, median_length=length, random_state=0) for length in (60.0, 600.0))
+    assert np.median(long.duration) == pytest.approx(600.0, rel=0.05)
+    np.testing.assert_allclose(long.duration / short.duration, 10.0, rtol=0.11)  # whole seconds
+    assert (long.mean > short.mean).all()
+
+
 @pytest.mark.parametrize(("make", "columns"), [(make_ltv, [2, 3]), (make_watch_time, [2, 3])])
 def test_new_users_lack_their_history(make, columns):
     world = make(4_000, cold_share=0.3, random_state=0)
@@ -165,6 +172,7 @@ def test_as_frame(make):
         (make_ltv, {"cold_share": 1.5}, "cold_share=1.5 must lie in"),
         (make_watch_time, {"sigma": 0.0}, "sigma=0.0 must be positive"),
         (make_watch_time, {"drift": np.inf}, "drift=inf must be finite"),
+        (make_watch_time, {"median_length": 0.0}, "median_length=0.0 must be positive"),
     ],
 )
 def test_what_makes_no_law_is_refused(make, wrong, said):

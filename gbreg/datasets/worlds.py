@@ -22,6 +22,7 @@ def make_watch_time(
     zero_share: float = 0.1,
     sigma: float = 0.8,
     cold_share: float = 0.1,
+    median_length: float = 60.0,
     drift: float = 0.0,
     as_frame: bool = False,
     random_state: Seed = None,
@@ -42,6 +43,8 @@ def make_watch_time(
         Standard deviation of the log of the seconds that would be watched of an endless video.
     cold_share : float in [0, 1], default 0.1
         Share of new users: x2 and x3, which come from a user's history, are missing (NaN) and mean nothing.
+    median_length : float > 0, default 60.0
+        Of the videos, in seconds; lengths lie between a twelfth and 30 times that. For films and live streams, 600.
     drift : float, default 0.0
         By how much the log of the seconds rises from the first row to the last. Rows are in the order of time.
     as_frame : bool, default False
@@ -63,7 +66,9 @@ def make_watch_time(
     """
     rng, x = _features(n_samples, n_features, "duration", random_state)
     _check_laws(zero_share=zero_share, sigma=sigma, drift=drift)
-    duration = np.clip(np.exp(np.log(60) + x[:, 0]).round(), 5, 1800)
+    if not 0 < median_length < np.inf:
+        raise ValueError(f"median_length={median_length!r} must be positive and finite: seconds, 60.0 for short videos")
+    duration = np.clip(np.exp(np.log(median_length) + x[:, 0]).round(), median_length / 12, 30 * median_length)
     x[:, 0] = duration
     cold = _forget(x, [2, 3], cold_share, rng)
     user = np.where(cold, 0.0, np.sin(2 * x[:, 2]) + 0.8 * x[:, 1] * x[:, 3])
