@@ -3,12 +3,15 @@
 The field notes' argument: to a softmax with hard labels, bucket k + 1 and bucket k + n are equally wrong. Soft labels (their
 "distilled" softmax) spread each label over the buckets near it, with one sigma or with sigma = 1.5 sqrt(y); ordinal models
 ask "beyond this edge?". All have the same buckets and early stopping, on few rows, where the order should matter most.
+
+Found: it does lose a little. Ordinal models have a few hundredths less CRPS. The notes' soft labels gain nothing, and their
+mean is far too low: long labels spread into the many buckets below. Tilted until each label's mean is the label
+(`unbiased=True`), they gain as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
 
 import numpy as np
 from _shared import COLOURS, Run, draw_intervals, over_seeds, start
@@ -19,13 +22,14 @@ from gbreg.datasets import make_watch_time
 from gbreg.losses import OrdinalBuckets, SoftmaxBuckets
 from gbreg.metrics import crps, xauc
 
+NOTES, UNBIASED, ORDINAL = "soft, 1.5 sqrt(y)", "soft, 1.5 sqrt(y), unbiased", "ordinal, a model an edge"
 SOFT = {"n_buckets": 20, "edges": "quantile", "rank": None, "soft": "normal"}
 MODELS = {
     "hard softmax": SoftmaxBuckets(n_buckets=20, edges="quantile", rank=None),
     "soft, one sigma": SoftmaxBuckets(**SOFT, sigma=5.0),
-    "soft, 1.5 sqrt(y)": SoftmaxBuckets(**SOFT, sigma=(1.5, 0.5)),
-    "soft, 1.5 sqrt(y), unbiased": SoftmaxBuckets(**SOFT, sigma=(1.5, 0.5), unbiased=True),
-    "ordinal, a model an edge": OrdinalBuckets(n_buckets=20, edges="quantile", thresholds="independent"),
+    NOTES: SoftmaxBuckets(**SOFT, sigma=(1.5, 0.5)),
+    UNBIASED: SoftmaxBuckets(**SOFT, sigma=(1.5, 0.5), unbiased=True),
+    ORDINAL: OrdinalBuckets(n_buckets=20, edges="quantile", thresholds="independent"),
     "ordinal, shared": OrdinalBuckets(n_buckets=20, edges="quantile", spread=True),
     "hard, low rank": SoftmaxBuckets(n_buckets=20, edges="quantile", rank=2),
 }
@@ -43,28 +47,23 @@ def measured(model: GBRegressor, world: dict, test: slice) -> list[float]:
 def main(argv: Sequence[str] | None = None) -> None:
     run = start(__doc__, argv)
     n = run.size(4_000, 1_000)
-    found = {name: [] for name in MODELS}
-    seconds, fitted = dict.fromkeys(MODELS, 0.0), {}
+    settings = {"n_estimators": run.size(100, 10), "early_stopping_rounds": 10, "max_leaves": 15, "random_state": 0}
+    found, fitted = {name: [] for name in MODELS}, {}
     for seed in run.seeds:
         world = make_watch_time(2 * n, random_state=seed)
         for name, loss in MODELS.items():
-            begun = perf_counter()
-            model = GBRegressor(
-                loss, n_estimators=run.size(100, 10), early_stopping_rounds=10, max_leaves=15, random_state=0, n_jobs=1
-            )
-            model.fit(world["data"][:n], world["target"][:n])
-            seconds[name] += perf_counter() - begun
-            fitted[name] = model
-            found[name].append(measured(model, world, slice(n, None)))
+            fitted[name] = GBRegressor(loss, n_jobs=1, **settings).fit(world["data"][:n], world["target"][:n])
+            found[name].append(measured(fitted[name], world, slice(n, None)))
     figures = {name: dict(zip(MEASURES, np.transpose(rows), strict=True)) for name, rows in found.items()}
     for name, of in figures.items():
-        print(f"{name:28} " + ", ".join(f"{m} {over_seeds(of[m]):.3f}" for m in MEASURES) + f", {seconds[name]:.0f} s")
+        print(f"{name:28} " + ", ".join(f"{m} {over_seeds(of[m]):.3f}" for m in MEASURES))
     crps_ratio = {name: of["CRPS"] / figures["hard softmax"]["CRPS"] for name, of in figures.items()}
     picture(run, {name: 100 * ratio for name, ratio in crps_ratio.items()}, fitted, world["data"][n : n + 1])
-    said = "; ".join(f"{name} {over_seeds(crps_ratio[name]):.1%}" for name in list(MODELS)[1:])
-    worst = max(figures, key=lambda name: abs(figures[name]["bias"].mean()))
-    bias = over_seeds(figures[worst]["bias"])
-    print(f"Answer: CRPS in % of the hard softmax's: {said}; the most biased mean is {bias:+.0%} off, of {worst}")
+    soft, unbiased, ordinal = (over_seeds(crps_ratio[name]) for name in (NOTES, UNBIASED, ORDINAL))
+    print(
+        f"Answer: a little: against its CRPS, ordinal models have {ordinal:.1%}, unbiased soft labels {unbiased:.1%}; those "
+        f"of the notes have {soft:.1%}, and a mean {over_seeds(figures[NOTES]['bias']):+.0%} off"
+    )
 
 
 def picture(run: Run, ratio: dict, fitted: dict, row: np.ndarray) -> None:
@@ -72,9 +71,7 @@ def picture(run: Run, ratio: dict, fitted: dict, row: np.ndarray) -> None:
     left, right = figure.subplots(1, 2)
     draw_intervals(left, ratio, reference=100)
     left.set(xlabel="CRPS, % of the hard softmax's: lower is better")
-    for colour, name in zip(
-        COLOURS, ("hard softmax", "soft, 1.5 sqrt(y), unbiased", "ordinal, a model an edge"), strict=False
-    ):
+    for colour, name in zip(COLOURS, ("hard softmax", UNBIASED, ORDINAL), strict=False):
         loss = fitted[name].loss_
         right.plot(loss.probabilities(fitted[name].predict_raw(row))[0], "o-", color=colour, label=name)
     right.set(xlabel="bucket", ylabel="predicted probability", title="One video")

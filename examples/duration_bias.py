@@ -4,6 +4,10 @@ A long video is watched longer, liked or not. D2Q learns the rank of the watch t
 that rank, or the seconds it stands for. Slates of 100 random videos are put in order by each score, the first 10 are shown.
 Known here is how much each video is liked, and what would be watched of it: 100% is the gain of showing the best 10 by that
 truth over showing any 10.
+
+Found: they do. Models of the seconds show videos three times as long as the average and have less than half of the liking;
+D2Q read in seconds does little better, since the seconds are what it is asked for. Read as rank it has nearly all of the
+liking, and a third of the seconds: which of the two is wanted is a decision, not a matter of models.
 """
 
 from __future__ import annotations
@@ -57,13 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, of in found.items():
         print(f"{name:16}" + ", ".join(f"{measure} {over_seeds(values):.3f}" for measure, values in of.items()))
     picture(run, found)
-    said = "; ".join(
-        f"{name} {over_seeds(of['liking']):.0%} of the liking, {over_seeds(of['seconds']):.0%} of the seconds, videos "
-        f"{over_seeds(of['length']):.1f} times as long as average"
-        for name, of in found.items()
-        if name != "WCE"
+    of = {(name, measure): over_seeds(values) for name, by in found.items() for measure, values in by.items()}
+    print(
+        f"Answer: they do: squared error shows videos {of['squared error', 'length']:.1f} times the average length, with "
+        f"{of['squared error', 'liking']:.0%} of the liking to be had; D2Q's rank has {of['D2Q, as rank', 'liking']:.0%}, "
+        f"and {of['D2Q, as rank', 'seconds']:.0%} of the seconds; in seconds D2Q has {of['D2Q, in seconds', 'liking']:.0%}"
     )
-    print(f"Answer: they do, and as rank it does, at a price: shown by {said}")
 
 
 def picture(run: Run, found: dict) -> None:
@@ -71,7 +74,11 @@ def picture(run: Run, found: dict) -> None:
     ax = figure.subplots()
     for colour, marker, (name, of) in zip(COLOURS, "osD^", found.items(), strict=False):
         ax.plot(100 * np.array(of["seconds"]), 100 * np.array(of["liking"]), marker, color=colour, label=name)
-    ax.set(xlabel="seconds gained, % of what can be", ylabel="liking gained, % of what can be", title="One point a seed")
+    ax.set(
+        xlabel="seconds gained, % of what can be",
+        ylabel="liking gained, % of what can be",
+        title="10 of 100 videos shown; one point a seed",
+    )
     ax.legend(frameon=False)
     run.save(figure, "duration_bias")
 

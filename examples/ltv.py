@@ -4,6 +4,9 @@ Most customers never pay again, a few pay a lot. ZILN models whether and how muc
 & Miao (2019, arXiv 1912.07753) do: who is worth most (normalised Gini), the chart of deciles (its mean error, decile MAPE),
 the sum; and here, where the truth is known, the error against the true mean, in % of its average. Beside them
 `BucketRegressor`, which does not believe in log-normals.
+
+Found: in the chart of deciles it is, against Tweedie by a little and against squared error by far. It ranks customers no
+better than Tweedie, squared error has the right sum too, and buckets are as good as ZILN at all of it.
 """
 
 from __future__ import annotations
@@ -48,15 +51,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name:13} " + ", ".join(f"{measure} {value:.3f}" for measure, value in of.items()))
     print(f"AUC of P(y > 0): {over_seeds(pays):.3f}")
     picture(run, models, X, y)
-    gini = {name: np.array(rows)[:, 0] for name, rows in found.items()}
-    said = "; ".join(
-        f"{name}: Gini {over_seeds(gini[name] - gini['ZILN']):+.3f} from it, decile error {of['decile MAPE']:.0%}, "
-        f"sum {of['sum']:.0%}"
-        for name, of in figures.items()
-        if name != "ZILN"
+    ahead = over_seeds(np.subtract(found["ZILN"], found["Tweedie"])[:, 0])
+    deciles = {name: of["decile MAPE"] for name, of in figures.items()}
+    print(
+        f"Answer: in the deciles, whose mean error is {deciles['ZILN']:.0%} against Tweedie's {deciles['Tweedie']:.0%} and "
+        f"squared error's {deciles['squared error']:.0%}; not in ranking (Gini {ahead:+.3f} of Tweedie's), nor against "
+        f"buckets ({deciles['buckets']:.0%})"
     )
-    of = figures["ZILN"]
-    print(f"Answer: ZILN: Gini {of['Gini']:.3f}, decile error {of['decile MAPE']:.0%}, sum {of['sum']:.0%}; {said}")
 
 
 def picture(run: Run, models: dict, X: np.ndarray, y: np.ndarray) -> None:

@@ -3,6 +3,9 @@
 A delivery later than promised costs more than one that is early. LINEX is about exponential on one side of the label and
 about linear on the other: ``exp(a r) - a r - 1`` of the relative error ``r = ln(y / mu)``. Written first as a class, then
 as one line, and both checked with `check_loss`. A larger a promises later.
+
+Found: a class of twenty lines or a formula of one, which train the same model to rounding. Both pass every check that
+the built-in losses pass, and a does what it should: the larger, the fewer deliveries are late.
 """
 
 from __future__ import annotations
@@ -50,33 +53,27 @@ class Linex(PointwiseLoss):
 BY_FORMULA = from_expression(
     "(y / mu)**a - a * log(y / mu) - 1", parameters={"a": 1.0}, y_domain="(0, inf)", link="log", name="Linex"
 )
-WAYS = {"class": Linex(), "formula": BY_FORMULA}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     run = start(__doc__, argv)
-    for way, loss in WAYS.items():
+    for loss in (Linex(), BY_FORMULA):
         check_loss(loss, engines=["lightgbm"])
-        print(f"{way}: every check that the built-in losses pass, passed")
-
-    late = {(way, a): [] for way in WAYS for a in (0.5, 3.0)}
-    predicted, apart = {}, []
+    late, apart = {0.5: [], 3.0: []}, []
+    n = run.size(15_000, 1_500)
     for seed in run.seeds:
         rng = np.random.default_rng(seed)
-        n = run.size(20_000, 2_000)
-        X = rng.normal(size=(n, 5))
-        minutes = 20.0 * np.exp(0.4 * X[:, 0] + 0.2 * X[:, 1] * X[:, 2] + 0.4 * rng.normal(size=n))
-        train, test = slice(0, 3 * n // 4), slice(3 * n // 4, None)
-        for way, a in late:
-            model = GBRegressor(WAYS[way], n_jobs=1).set_params(loss__a=a).fit(X[train], minutes[train])
-            predicted[way, a] = model.predict(X[test])
-            late[way, a].append(np.mean(minutes[test] > predicted[way, a]))
-        apart += [np.max(np.abs(predicted["class", a] / predicted["formula", a] - 1)) for a in (0.5, 3.0)]
+        X = rng.normal(size=(4 * n // 3, 5))
+        minutes = 20.0 * np.exp(0.4 * X[:, 0] + 0.2 * X[:, 1] * X[:, 2] + 0.4 * rng.normal(size=len(X)))
+        for a in late:
+            models = [GBRegressor(loss, n_jobs=1).set_params(loss__a=a) for loss in (Linex(), BY_FORMULA)]
+            by_class, by_formula = (model.fit(X[:n], minutes[:n]).predict(X[n:]) for model in models)
+            late[a].append(np.mean(minutes[n:] > by_class))
+            apart.append(np.max(np.abs(by_class / by_formula - 1)))
     lines = len([line for line in inspect.getsource(Linex).splitlines() if line.strip()])
     print(
-        f"Answer: a class of {lines} lines, or a formula of one; both pass every check of the built-in losses and their "
-        f"predictions differ by at most {max(apart):.0e}; {over_seeds(late['class', 0.5]):.0%} of deliveries are late at "
-        f"a = 0.5, {over_seeds(late['class', 3.0]):.0%} at a = 3"
+        f"Answer: {lines} lines as a class, or one as a formula; both pass every check, their predictions agree to "
+        f"{max(apart):.0e}; {over_seeds(late[0.5]):.0%} are late at a = 0.5, {over_seeds(late[3.0]):.0%} at 3"
     )
 
 
