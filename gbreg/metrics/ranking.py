@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.metrics.base import Floats, checked, codes, mid_ranks
+from gbreg.metrics.base import Floats, checked, codes, levels, mid_ranks
 
 TIES = ("half", "wrong", "right", "inversions")
 
@@ -54,7 +54,7 @@ def _pairs(y: Floats, p: Floats, w: Floats, group: Any = None, n_groups: int = 1
     # The kernel is compiled here, at the first ranking that is asked for: a second that other metrics need not wait.
     from gbreg.kernels.pairs import pair_counts
 
-    order = np.argsort(p) if group is None else np.lexsort((p, group))
+    order = levels(p).order if group is None else np.lexsort((p, group))
     starts = np.array([0, y.size]) if group is None else np.append(0, np.cumsum(np.bincount(group, minlength=n_groups)))
     return _Pairs(*pair_counts(p[order], y[order], w[order], starts).T)
 
@@ -170,9 +170,8 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
 
 
 def _gini(y: Floats, order_by: Floats, w: Floats) -> float:
-    values, group = np.unique(-order_by, return_inverse=True)
-    weight = np.bincount(group, weights=w, minlength=values.size)
-    total = np.bincount(group, weights=w * y, minlength=values.size)
+    by = levels(order_by)
+    weight, total = (by.sums(of)[::-1] for of in (w, w * y))
     # Area under the gain curve by trapezes: tied predictions share their labels evenly.
     gain = np.cumsum(total)
     area = np.sum(weight * (gain - 0.5 * total))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from gbreg.metrics.base import Floats, checked, codes, mid_ranks
+from gbreg.metrics.base import Floats, checked, codes, levels
 
 
 def pcoc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -101,28 +101,28 @@ def decile_table(
     (array([0., 6.]), array([1., 4.]))
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
-    group, n = _groups(p, w, n_bins)
-    weight = np.bincount(group, weights=w, minlength=n).astype(np.float64)
-    low, high = np.full(n, np.inf), np.full(n, -np.inf)
-    np.minimum.at(low, group, p)
-    np.maximum.at(high, group, p)
+    by = levels(p)
+    of_level = equal_weights(by.sums(w), n_bins)
+    group = of_level[by.place]
+    weight = np.bincount(group, weights=w)
+    ends = np.flatnonzero(np.append(np.diff(of_level), 1))
     return DecileTable(
         weight=weight,
-        rows=np.bincount(group, minlength=n).astype(np.float64),
-        label=np.bincount(group, weights=w * y, minlength=n) / weight,
-        prediction=np.bincount(group, weights=w * p, minlength=n) / weight,
-        low=low,
-        high=high,
+        rows=np.bincount(group).astype(np.float64),
+        label=np.bincount(group, weights=w * y) / weight,
+        prediction=np.bincount(group, weights=w * p) / weight,
+        low=by.values[np.append(0, ends[:-1] + 1)],
+        high=by.values[ends],
     )
 
 
-def _groups(p: Floats, w: Floats, n_bins: int) -> tuple[Any, int]:
-    """Each row's group of equal weight by prediction, and how many there are."""
+def equal_weights(weight: Floats, n_bins: int) -> NDArray[np.int64]:
+    """The group of each level, of equal weight and none empty, given what each level weighs."""
     if n_bins < 1:
         raise ValueError(f"n_bins={n_bins} must be at least 1")
-    group = np.minimum((mid_ranks(p, w) / w.sum() * n_bins).astype(int), n_bins - 1)
-    used, group = np.unique(group, return_inverse=True)
-    return group, used.size
+    middle = np.cumsum(weight) - 0.5 * weight
+    group = np.minimum((middle / weight.sum() * n_bins).astype(int), n_bins - 1)
+    return np.cumsum(np.append(0, np.diff(group) > 0))
 
 
 def decile_mape(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, n_bins: int = 10) -> float:
@@ -259,10 +259,9 @@ def gain_curve(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | 
     (array([0.        , 0.66666667, 1.        ]), array([0., 1., 1.]))
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
-    values, group = np.unique(-p, return_inverse=True)
-    taken = np.cumsum(np.bincount(group, weights=w, minlength=values.size))
-    gained = np.cumsum(np.bincount(group, weights=w * y, minlength=values.size))
-    share = gained / gained[-1] if gained[-1] != 0 else np.full(values.size, np.nan)
+    by = levels(p)
+    taken, gained = (np.cumsum(by.sums(of)[::-1]) for of in (w, w * y))
+    share = gained / gained[-1] if gained[-1] != 0 else np.full(gained.size, np.nan)
     return np.append(0.0, taken / taken[-1]), np.append(0.0, share)
 
 
@@ -327,7 +326,6 @@ def profit_curve(
     """
     costs = np.broadcast_to(np.asarray(cost, dtype=np.float64), np.shape(y_true))
     y, p, w = checked(np.asarray(y_true, dtype=np.float64) - costs, y_pred, sample_weight)
-    values, group = np.unique(-p, return_inverse=True)
-    taken = np.cumsum(np.bincount(group, weights=w, minlength=values.size))
-    profit = np.cumsum(np.bincount(group, weights=w * y, minlength=values.size))
-    return ProfitCurve(np.append(0.0, taken / taken[-1]), np.append(0.0, profit), np.append(np.inf, -values))
+    by = levels(p)
+    taken, profit = (np.cumsum(by.sums(of)[::-1]) for of in (w, w * y))
+    return ProfitCurve(np.append(0.0, taken / taken[-1]), np.append(0.0, profit), np.append(np.inf, by.values[::-1]))
