@@ -75,13 +75,14 @@ def labelled(name: str | None, number: str) -> str:
     return number if name is None else f"{name}: {number}"
 
 
-def standard_error(values: Any, weight: Any) -> float:
-    """Of a weighted mean of independent values; NaN of a single one, which says nothing of its spread.
+def standard_error(values: Any, weight: Any, group: Any) -> Any:
+    """Of each group's weighted mean of independent values; NaN of a single one, which says nothing of its spread.
 
     ``sqrt(n / (n - 1) * sum w^2 (x - mean)^2) / sum w``, n of unequal weights Kish's ``(sum w)^2 / sum w^2``.
     """
-    n = float(weight.sum() ** 2 / np.sum(weight**2))
-    if n < 1.0 + 1e-9:
-        return float("nan")
-    mean = np.average(values, weights=weight)
-    return float(np.sqrt(n / (n - 1.0) * np.sum((weight * (values - mean)) ** 2)) / weight.sum())
+    total, squares = np.bincount(group, weight), np.bincount(group, weight**2)
+    mean = np.bincount(group, weight * values) / total
+    n = total**2 / squares
+    spread = np.bincount(group, (weight * (values - mean[group])) ** 2)
+    several = n > 1.0 + 1e-9
+    return np.sqrt(np.divide(n * spread, n - 1.0, out=np.full(n.size, np.nan), where=several)) / total

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg.metrics import decile_table, gain_curve, normalized_gini
-from gbreg.metrics.base import checked
+from gbreg.metrics.base import checked, levels
 from gbreg.plots import style
 from gbreg.plots.base import OfPredictions, labelled
 from gbreg.plots.style import Floats
@@ -64,7 +64,8 @@ class GainDisplay(OfPredictions):
     def _draw(self, ax: Any) -> None:
         style.reference(ax, "at random", [0, 1], [0, 1])
         style.reference(ax, "best possible", *_thinned(self.best_share, self.best_gain), linestyle=":")
-        label = labelled(self.name, f"normalised Gini {self.gini:.3f}")
+        number = "no Gini (labels constant or negative)" if np.isnan(self.gini) else f"normalised Gini {self.gini:.3f}"
+        label = labelled(self.name, number)
         ax.plot(*_thinned(self.share, self.gain), linewidth=1.4, label=label, **style.next_look(ax))
         style.finish(ax, "share of the rows, greatest prediction first", "share of the label total")
 
@@ -110,24 +111,49 @@ class PredictionDisplay(OfPredictions):
         """Compute and draw; `n_bins` groups at most."""
         y, p, w = checked(y_true, y_pred, sample_weight)
         table = decile_table(y, p, w, n_bins=n_bins)
-        order = np.argsort(p, kind="stable")
-        parts = np.split(order, np.searchsorted(p[order], table.low[1:]))
-        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
-        quantiles = [np.quantile(y[part], levels, weights=w[part], method="inverted_cdf") for part in parts]
-        return cls(table.prediction, np.array(quantiles), name).plot(ax)
+        group = np.searchsorted(table.low, p, side="right") - 1
+        return cls(table.prediction, _quantiles(y, w, group, [0.05, 0.25, 0.5, 0.75, 0.95]), name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
         x, q = self.prediction, self.quantiles
-        style.reference(ax, "predicted = observed", [x.min(), x.max()], [x.min(), x.max()])
+        style.reference(ax, "predicted = observed", x, x)
         look = style.next_look(ax)
-        who = "" if self.name is None else f"{self.name}: "
-        if x.size > 1:
-            ax.fill_between(x, q[:, 0], q[:, 4], color=look["color"], alpha=0.15, linewidth=0, label=f"{who}90% of labels")
-            ax.fill_between(x, q[:, 1], q[:, 3], color=look["color"], alpha=0.3, linewidth=0, label=f"{who}half of labels")
-        ax.plot(x, q[:, 2], marker="o", markersize=3, linewidth=1.2, label=f"{who}median label", **look)
+        color = look["color"]
+        style.fill(ax, lambda: self._bands(ax, color))
+        for level in (0, 4):
+            ax.plot(x, q[:, level], linestyle=":", linewidth=0.9, alpha=0.7, color=color)
+        label = labelled(self.name, "median label") if self.name is None else self.name
+        ax.plot(x, q[:, 2], marker="o", markersize=3, linewidth=1.2, label=label, **look)
         style.money_axis(ax.xaxis, x)
         style.money_axis(ax.yaxis, np.concatenate([q.ravel(), x]))
-        style.finish(ax, "prediction", "label")
+        style.finish(ax, "prediction", "label: median, 90% within dots")
+
+    def _bands(self, ax: Any, color: str) -> list[Any]:
+        x, q = self.prediction, self.quantiles
+        if x.size == 1:  # an area of no width is not seen
+            line = {"color": color, "solid_capstyle": "butt"}
+            return [
+                *ax.plot(np.repeat(x, 2), q[0, [0, 4]], linewidth=1.2, label="90% of labels", **line),
+                *ax.plot(np.repeat(x, 2), q[0, [1, 3]], linewidth=6, alpha=0.4, label="half of labels", **line),
+            ]
+        return [
+            ax.fill_between(x, q[:, low], q[:, high], color=color, alpha=alpha, linewidth=0, label=f"{part} of labels")
+            for low, high, alpha, part in ((0, 4, 0.15, "90%"), (1, 3, 0.3, "half"))
+        ]
+
+
+def _quantiles(y: Floats, w: Floats, group: Any, shares: list[float]) -> Floats:
+    """The least labels that at least these shares of each group's weight do not exceed, shape (n_groups, n_shares)."""
+    rows = levels(y).order
+    rows = rows[np.argsort(group[rows].astype(np.min_scalar_type(int(group.max()))), kind="stable")]
+    ends = np.cumsum(np.bincount(group))
+    taken = np.append(0.0, np.cumsum(w[rows]))
+    below, weight = taken[np.append(0, ends[:-1])], np.diff(taken[np.append(0, ends)])
+    # Rounding of the running sum must neither skip a row nor leave the group.
+    wanted = (below[:, None] + np.multiply.outer(weight, shares)) * (1.0 - 1e-12)
+    place = np.clip(np.searchsorted(taken[1:], wanted), np.append(0, ends[:-1])[:, None], ends[:, None] - 1)
+    found: Floats = y[rows[place]]
+    return found
 
 
 @dataclass
@@ -181,7 +207,7 @@ class RatioDisplay(OfPredictions):
             ax.axvline(0.0, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="right")
         look = style.next_look(ax)
         label = labelled(self.name, f"{self.within:.0%} within a factor of 2")
-        ax.stairs(self.share, self.edges, fill=True, color=look["color"], alpha=0.15)
+        style.fill(ax, lambda: [ax.stairs(self.share, self.edges, fill=True, color=look["color"], alpha=0.15)])
         ax.stairs(self.share, self.edges, linewidth=1.3, label=label, **look)
         ax.set_ylim(0.0, 1.35 * max(self.share.max(), ax.get_ylim()[1] / 1.35))  # room for the legend
         ax.set_xticks(range(-6, 7, 2))

@@ -67,7 +67,7 @@ class PITDisplay(OfPredictions):
     def _draw(self, ax: Any) -> None:
         style.reference(ax, "right", [0, 1], [1, 1])
         look = style.next_look(ax)
-        ax.stairs(self.density, self.edges, fill=True, color=look["color"], alpha=0.15)
+        style.fill(ax, lambda: [ax.stairs(self.density, self.edges, fill=True, color=look["color"], alpha=0.15)])
         label = labelled(self.name, f"between {self.density.min():.2f} and {self.density.max():.2f}")
         ax.stairs(self.density, self.edges, linewidth=1.3, label=label, **look)
         ax.set_ylim(0.0, 1.05 * max(self.density.max(), ax.get_ylim()[1] / 1.05))
@@ -108,13 +108,14 @@ class LearningCurveDisplay(Display):
         return cls(found, best if isinstance(best, int) else None, name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
-        first, _ = next(iter(self.curves))
+        several = len({of for of, _ in self.curves}) > 1
         for (of, what), values in self.curves.items():
-            part = what if of == first and len({s for s, _ in self.curves}) == 1 else f"{what}, {of}"
-            label = part if self.name is None else f"{self.name}: {part}"
-            ax.plot(np.arange(1, len(values) + 1), values, linewidth=1.3, label=label, **style.next_look(ax))
-        if self.best:
-            ax.axvline(self.best, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label=f"kept: {self.best} rounds")
+            look = style.next_look(ax)
+            part = f"{what}, {of}" if several else what
+            label = labelled(self.name, part) + (f", kept {self.best} rounds" if self.best else "")
+            ax.plot(np.arange(1, len(values) + 1), values, linewidth=1.3, label=label, **look)
+            if self.best:
+                ax.plot(self.best, values[self.best - 1], marker="o", markersize=5, color=look["color"])
         style.finish(ax, "round", "value on held-out rows")
 
 
@@ -197,7 +198,7 @@ class LossDisplay(Display):
     def _draw(self, ax: Any) -> None:
         for label, curve in zip(self.labels, self.curves, strict=True):
             look = style.next_look(ax)
-            ax.plot(self.prediction, curve, linewidth=1.4, label=f"{self.name}, label {label:g}", **look)
+            ax.plot(self.prediction, curve, linewidth=1.4, label=f"{self.name}, label {style.amount(label, 3)}", **look)
             ax.axvline(label, color=look["color"], linewidth=0.8, alpha=0.5)
         if self.what != "value":
             ax.axhline(0.0, color=style.GREY, linewidth=0.8)
@@ -234,7 +235,7 @@ class SoftLabelDisplay(Display):
     def _draw(self, ax: Any) -> None:
         for label, share in zip(self.labels, self.shares, strict=True):
             look = style.next_look(ax)
-            text = labelled(self.name, f"label {label:g}")
+            text = labelled(self.name, f"label {style.amount(label, 3)}")
             ax.plot(self.representatives, share, marker="o", markersize=2.5, linewidth=1.2, label=text, **look)
         style.money_axis(ax.xaxis, self.representatives)
         style.finish(ax, "bucket (its representative)", "share of the label")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ GREY = "#767676"
 SIZE = (5.2, 3.7)
 # Legends of more entries go below the axes.
 MANY = 5
+LEGEND_SIZE = 8
 
 
 def axes(ax: Any) -> Any:
@@ -33,32 +35,78 @@ def next_look(ax: Any) -> dict[str, Any]:
     """Colour and line style of the next model on these axes."""
     n = getattr(ax, "_gbreg_models", 0)
     ax._gbreg_models = n + 1
+    for fill in getattr(ax, "_gbreg_fills", ()):
+        fill.remove()
+    ax._gbreg_fills = ()
     return {"color": PALETTE[n % len(PALETTE)], "linestyle": ("-", "--", "-.", ":")[n // len(PALETTE) % 4]}
 
 
-def reference(ax: Any, label: str, *line: Any, **style: Any) -> None:
-    """A grey line to compare with, once however many models are drawn."""
-    if label not in ax.get_legend_handles_labels()[1]:
-        ax.plot(*line, color=GREY, linewidth=1, zorder=1, label=label, **{"linestyle": (0, (4, 3)), **style})
+def fill(ax: Any, draw: Callable[[], Sequence[Any]]) -> None:
+    """Draw what only one model has room for: areas of several hide one another, so the next model takes them away."""
+    if ax._gbreg_models == 1:
+        ax._gbreg_fills = draw()
+
+
+def reference(ax: Any, label: str, x: Any, y: Any, **style: Any) -> None:
+    """A grey line to compare with, one however many models are drawn, through the points that any of them needs."""
+    lines = ax.__dict__.setdefault("_gbreg_references", {})
+    if label not in lines:
+        (lines[label],) = ax.plot(
+            x, y, color=GREY, linewidth=1, zorder=1, label=label, **{"linestyle": (0, (4, 3)), **style}
+        )
+        return
+    points = np.column_stack([np.append(old, new) for old, new in zip(lines[label].get_data(), (x, y), strict=True)])
+    points = np.unique(points, axis=0)
+    lines[label].set_data(*points.T)
+    ax.update_datalim(points)
 
 
 def finish(ax: Any, xlabel: str, ylabel: str) -> None:
     """Labels, grid and legend."""
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    ax.grid(True, color="#e6e6e6", linewidth=0.7)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    if not hasattr(ax, "_gbreg_finished"):
+        ax.grid(True, color="#e6e6e6", linewidth=0.7)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax._gbreg_finished = True
     handles, labels = ax.get_legend_handles_labels()
     if labels:
-        # Many models would hide the curves they name: their legend goes below.
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18), "ncols": 2} if len(labels) > MANY else {}
-        ax.legend(handles, labels, frameon=False, fontsize=8, **below)
+        ax.legend(handles, labels, frameon=False, fontsize=LEGEND_SIZE, **_below(ax, labels))
+
+
+def legend_shape(ax: Any, labels: Sequence[str]) -> tuple[int, int]:
+    """Lines and columns of the legend below the axes, no lines if it is on them, as that of few models is."""
+    if len(labels) <= MANY:
+        return 0, 1
+    # Half the font's size is what a letter takes in the mean; the line before the label takes four.
+    width = 72.0 * ax.bbox.width / ax.figure.dpi
+    columns = 2 if LEGEND_SIZE * (0.55 * max(map(len, labels)) + 4.0) <= 0.5 * width else 1
+    return -(-len(labels) // columns), columns
+
+
+def _below(ax: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """Where the legend of many models goes, which on the axes would hide the curves it names: under their title."""
+    from matplotlib.transforms import ScaledTranslation
+
+    lines, columns = legend_shape(ax, labels)
+    if not lines:
+        return {}
+    down = ScaledTranslation(0.0, -depth(ax) / 72.0, ax.figure.dpi_scale_trans)
+    place = {"bbox_to_anchor": (0.5, 0.0), "bbox_transform": ax.transAxes + down, "borderaxespad": 0.0}
+    return {"loc": "upper center", "ncols": columns, **place}
+
+
+def depth(ax: Any) -> float:
+    """What ticks and title of the x axis take below it, in points."""
+    tick = ax.xaxis.get_major_ticks(1)[0]
+    sizes = tick.label1.get_size() + ax.xaxis.label.get_size()
+    return float(1.2 * sizes + tick.get_tick_padding() + ax.xaxis.labelpad + 4.0)
 
 
 def money_axis(axis: Any, values: Floats) -> None:
     """A log axis of these and all values drawn before, linear below the least positive one where some are 0 and below."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, SymmetricalLogLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
 
     values = np.concatenate([getattr(axis, "_gbreg_values", np.empty(0)), values])
     axis._gbreg_values = values
@@ -66,28 +114,33 @@ def money_axis(axis: Any, values: Floats) -> None:
     if positive.size == 0:
         return
     set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    span = float(positive.max() / positive.min())
+    between = [1.0] if span > 100.0 else [1.0, 2.0, 5.0]
     if positive.size == values.size:
         set_scale("log")
-        axis.set_major_locator(LogLocator(numticks=7))
+        # Of less than a decade there may be no power of ten to write down.
+        axis.set_major_locator(MaxNLocator(5) if 1.0 < span < 4.0 else LogLocator(subs=between, numticks=7))
     else:
         least = float(10.0 ** np.floor(np.log10(positive.min())))
         set_scale("symlog", linthresh=least, linscale=0.4)
-        axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=least))
-        if axis.axis_name == "x" and values.min() >= 0:
-            axis.axes.set_xlim(left=0.0 - 0.1 * least)
-        elif values.min() >= 0:
-            axis.axes.set_ylim(bottom=0.0 - 0.1 * least)
+        axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=least, subs=between))
+        if values.min() >= 0:
+            set_limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
+            set_limits(-0.1 * least, 1.5 * positive.max())
     axis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
     axis.set_minor_locator(NullLocator())  # dozens of ticks, each drawn by itself
 
 
-def amount(value: float) -> str:
-    """A tick of money or time: 0.1, 10, 5k, 2M.
+def amount(value: float, digits: int = 6) -> str:
+    """Money or time as ticks and legends write it: 0.1, 10, 5k, 2M.
 
     >>> [amount(value) for value in (0.0, 0.1, 10.0, -5e3, 2e6, 1e-9)]
     ['0', '0.1', '10', '-5k', '2M', '1e-09']
+    >>> amount(102_345.6, 3), amount(999_999.0, 3)
+    ('102k', '1M')
     """
+    value = float(f"{value:.{digits}g}")
     for power, letter in ((9, "G"), (6, "M"), (3, "k")):
         if abs(value) >= 10.0**power:
-            return f"{value / 10.0**power:g}{letter}"
-    return f"{value:g}"
+            return f"{value / 10.0**power:.{digits}g}{letter}"
+    return f"{value:.{digits}g}"
