@@ -88,7 +88,7 @@ class Levels:
 
     def sums(self, w: Floats) -> Floats:
         """Of each level's rows."""
-        return np.bincount(self.place, weights=w)
+        return np.bincount(self.place, weights=w).astype(np.float64, copy=False)
 
 
 # Arrays sorted last and their levels, where `sorted_once` is on: labels, predictions, and what is asked for between.

@@ -104,7 +104,7 @@ def decile_table(
     by = levels(p)
     of_level = equal_weights(by.sums(w), n_bins)
     group = of_level[by.place]
-    weight = np.bincount(group, weights=w)
+    weight = np.bincount(group, weights=w).astype(np.float64, copy=False)
     ends = np.flatnonzero(np.append(np.diff(of_level), 1))
     return DecileTable(
         weight=weight,
