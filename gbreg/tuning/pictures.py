@@ -141,6 +141,7 @@ def recipe_scores(scores: Mapping[str, Sequence[float]], maximize: bool, name: s
     with _drawing():
         _, ax = plt.subplots()
         for row, recipe in enumerate(ordered):
+            ax.axhline(row, color="#e6e6e6", linewidth=0.7, zorder=0)
             ax.scatter(scores[recipe], [row] * len(scores[recipe]), s=22, color=PALETTE[4], alpha=0.6, linewidths=0)
             ax.scatter([best[recipe]], [row], s=40, color=BEST if row == 0 else PALETTE[0], linewidths=0)
             label = f"{shortened(recipe, 60)}  ({len(scores[recipe])})"

@@ -20,11 +20,11 @@ from gbreg.tuning.study import is_stored
 
 MOST_TRIALS = 20
 # Of parameters that have a column in the table of trials, and a picture of their own.
-MOST_COLUMNS, MOST_SLICES = 8, 12
+MOST_COLUMNS, MOST_SLICES = 7, 12
 # As a share of its range, how near to an end a value is said to lie at it.
 EDGE = 0.03
-# What these can reach is what there is: no wider range will help.
-_SHARES = ("subsample", "colsample")
+# Ends of ranges beyond which there is nothing: all rows, all columns, no penalty.
+_NATURAL = {"subsample": "upper", "colsample": "upper", "reg_lambda": "lower"}
 
 
 class _Cell(NamedTuple):
@@ -85,8 +85,7 @@ def write_study(
         "summary": _summary(found),
         "words": _words(found),
         "code": found.code() if found.has_best else "",
-        "heads": _heads(found, weights),
-        "rows": _rows(found, weights),
+        "trials": _table(found, weights),
         "n_complete": sum(trial.state == "complete" for trial in found.trials_),
         "plots": _plots(found, weights) if found.has_best else [],
         "slices": _slices(found, weights) if found.has_best else [],
@@ -126,6 +125,7 @@ def _words(found: Tuned) -> list[str]:
     if found.interrupted_:
         lines.append("The search was stopped before its end.")
     if len(found.metrics_) == 1:
+        lines += _gain(found)
         ended = [trial for trial in found.trials_ if trial.state in ("complete", "pruned")]
         since = sum(trial.number > found.best_trial_.number for trial in ended)
         if len(ended) >= 10 and since < len(ended) / 5:
@@ -142,6 +142,22 @@ def _words(found: Tuned) -> list[str]:
     return lines
 
 
+def _gain(found: Tuned) -> list[str]:
+    """What tuning brought over the models as they were given, which are the first trials."""
+    starts = found.search_.starts()
+    given = [trial for trial in pictures.complete(found.study_) if trial.params in starts]
+    if not given:
+        return []
+    sign = -1.0 if pictures.maximizes(found.study_, 0) else 1.0
+    start = min(given, key=lambda trial: sign * trial.values[0])
+    which = (
+        f"The best recipe as it is given, {start.params[RECIPE]}," if RECIPE in start.params else "The model as it is given"
+    )
+    if start.number == found.best_trial_.number:
+        return [f"{which} is this one: no trial with other parameters did better."]
+    return [f"{which} had {found.metrics_[0]} {number(start.values[0])} (trial {start.number})."]
+
+
 def _at_end(name: str, value: Any, where: Range) -> str:
     if isinstance(where, Choice) or value is None:
         return ""
@@ -149,9 +165,8 @@ def _at_end(name: str, value: Any, where: Range) -> str:
     if isinstance(where, LogUniform) or isinstance(low, int):  # as they are drawn
         low, high, at = math.log(low), math.log(high), math.log(value)
     share = (at - low) / (high - low) if high > low else 0.5
-    if share >= 1 - EDGE and name.split("__")[-1] not in _SHARES:
-        return "upper"
-    return "lower" if share <= EDGE else ""
+    end = "upper" if share >= 1 - EDGE else "lower" if share <= EDGE else ""
+    return "" if _NATURAL.get(name.split("__")[-1]) == end else end
 
 
 def _metric_words(found: Tuned) -> str:
@@ -170,7 +185,7 @@ def _states(found: Tuned) -> str:
         parts.append(f"{counts['running']} at work in other processes")
     killed = len(found.trials_) - len(ended)
     cut = f" {killed} more {'was' if killed == 1 else 'were'} cut off, which does not count." if killed else ""
-    return f"{len(ended)} trials in {_time(sum(t.seconds for t in ended))}: {', '.join(parts)}.{cut}"
+    return f"{len(ended)} trial{'s' if len(ended) != 1 else ''} in {_time(sum(t.seconds for t in ended))}: {', '.join(parts)}.{cut}"
 
 
 def _time(seconds: float) -> str:
@@ -209,20 +224,22 @@ def _ranges(found: Tuned, recipe: str | None) -> Mapping[str, Range]:
     return {**search.models[label][1].ranges, **search.shared.ranges}
 
 
-def _spaces(found: Tuned) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(heading, rows of parameter, range and the best one's value), what recipes share first."""
+def _spaces(found: Tuned) -> list[tuple[str, list[tuple[str, str, str]], bool]]:
+    """(heading, rows of parameter, range and the best one's value, whether there is one), what recipes share first."""
     search = found.search_
     best = found.best_params_ if found.has_best else {}
     chosen = best.get(RECIPE)
 
-    def rows(ranges: Mapping[str, Range], mine: bool) -> list[tuple[str, str, str]]:
-        return [(n, _range_words(where), _value(best[n]) if mine and n in best else "") for n, where in ranges.items()]
+    def rows(ranges: Mapping[str, Range]) -> list[tuple[str, str, str]]:
+        return [(name, _range_words(where), _value(best[name]) if name in best else "") for name, where in ranges.items()]
 
     if len(search.models) == 1:
-        return [("Parameters", rows(_ranges(found, None), True))]
-    own = [(label, rows(space.ranges, label == chosen)) for label, (_, space) in search.models.items() if label != chosen]
-    first = [(f"{chosen} (the best)", rows(search.models[chosen][1].ranges, True))] if chosen is not None else []
-    return [("Of boosting, in every recipe", rows(search.shared.ranges, True)), *first, *own]
+        return [("Parameters", rows(_ranges(found, None)), bool(best))]
+    spaces = [("Of boosting, in every recipe", rows(search.shared.ranges), bool(best))]
+    for label in sorted(search.models, key=lambda label: label != chosen):
+        heading = f"{label} (the best)" if label == chosen else label
+        spaces.append((heading, rows(search.models[label][1].ranges), label == chosen))
+    return spaces
 
 
 def _range_words(where: Range) -> str:
@@ -253,30 +270,30 @@ def _columns(found: Tuned, weights: Mapping[str, float]) -> list[str]:
     return sorted((name for name in ranges if name in most), key=lambda name: name not in losses)
 
 
-def _heads(found: Tuned, weights: Mapping[str, float]) -> list[str]:
-    front = ["beaten by"] if len(found.metrics_) > 1 else []
-    others = ["others"] if _others(found, weights) else []
-    return ["trial", *found.metrics_, *front, "rounds", "seconds", *_columns(found, weights), *others]
+class _Table(NamedTuple):
+    """Heads in pieces, between which they may be broken, and rows; the last column may be of all other parameters."""
+
+    heads: list[list[str]]
+    rows: list[list[_Cell]]
+    others: bool
 
 
-def _others(found: Tuned, weights: Mapping[str, float]) -> bool:
-    columns = set(_columns(found, weights))
-    return any(set(trial.parameters) - columns for trial in found.trials_ if trial.state == "complete")
-
-
-def _rows(found: Tuned, weights: Mapping[str, float]) -> list[list[_Cell]]:
+def _table(found: Tuned, weights: Mapping[str, float]) -> _Table:
     """The best trials: of several metrics those that no other beats first."""
     sign = [-1.0 if pictures.maximizes(found.study_, i) else 1.0 for i in range(len(found.metrics_))]
     front = {trial.number for trial in found.pareto_}
-    columns, others = _columns(found, weights), _others(found, weights)
-    complete = [trial for trial in found.trials_ if trial.score is not None]
-    complete.sort(key=lambda trial: (trial.number not in front, sign[0] * (trial.score or (0.0,))[0]))
-    tops = [min((s * (trial.score or (0.0,))[i] for trial in complete), default=0.0) for i, s in enumerate(sign)]
+    scores = {t.number: [s * v for s, v in zip(sign, t.score, strict=True)] for t in found.trials_ if t.score is not None}
+    shown = sorted(scores, key=lambda number: (number not in front, scores[number][0]))[:MOST_TRIALS]
+    tops = [min(column) for column in zip(*scores.values(), strict=True)]
+    columns = _columns(found, weights)
+    rest = {n: {k: v for k, v in found.trials_[n].parameters.items() if k not in columns} for n in shown}
+    others = any(rest.values())
+    heads = ["trial", *found.metrics_, *(["beaten by"] if len(sign) > 1 else []), "rounds", "seconds", *columns]
     lines = []
-    for trial in complete[:MOST_TRIALS]:
+    for trial in (found.trials_[n] for n in shown):
         cells = [_Cell(str(trial.number), trial.number)]
-        for value, s, top in zip(trial.score or (), sign, tops, strict=True):
-            cells.append(_Cell(number(value), s * value, s * value == top))
+        for value, key, top in zip(trial.score or (), scores[trial.number], tops, strict=True):
+            cells.append(_Cell(number(value), key, key == top))
         if len(sign) > 1:
             chosen = trial.number == found.best_trial_.number
             text = "none, chosen" if chosen else "none" if trial.number in front else "some"
@@ -284,10 +301,9 @@ def _rows(found: Tuned, weights: Mapping[str, float]) -> list[list[_Cell]]:
         cells += [_rounds(trial), _Cell(f"{trial.seconds:.2f}", trial.seconds)]
         cells += [_parameter(trial.parameters.get(name)) for name in columns]
         if others:
-            rest = {name: value for name, value in trial.parameters.items() if name not in columns}
-            cells.append(_Cell(", ".join(f"{name}={_value(value)}" for name, value in rest.items())))
+            cells.append(_Cell(", ".join(f"{name}={_value(value)}" for name, value in rest[trial.number].items())))
         lines.append(cells)
-    return lines
+    return _Table([re.findall("[^_]+_*|_+", head) for head in [*heads, *(["others"] if others else [])]], lines, others)
 
 
 def _rounds(trial: TrialRecord) -> _Cell:
@@ -295,7 +311,7 @@ def _rounds(trial: TrialRecord) -> _Cell:
     if not trial.rounds or len({len(fold) for fold in trial.rounds}) > 1:
         return _Cell("-", 0.0)
     means = [sum(rounds) / len(rounds) for rounds in zip(*trial.rounds, strict=True)]
-    return _Cell(" + ".join(f"{mean:.0f}" for mean in means), sum(means))
+    return _Cell("\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}".join(f"{mean:.0f}" for mean in means), sum(means))
 
 
 def _parameter(value: Any) -> _Cell:
@@ -309,10 +325,16 @@ def _parameter(value: Any) -> _Cell:
 def _plots(found: Tuned, weights: Mapping[str, float]) -> list[tuple[str, str, str]]:
     """(title, what to look for, picture)."""
     study, plots = found.study_, []
+    if len(pictures.complete(study)) < 2:
+        return []
     several = len(found.metrics_) > 1
     for metric, name in enumerate(found.metrics_):
         of = f" of {name}" if several else ""
-        words = "A line that is flat for long: more trials bring little. Pruned trials have no score."
+        words = (
+            "Pruned trials have no score."
+            if several
+            else "Flat for long: more trials bring little. Pruned ones have no score."
+        )
         plots.append((f"History{of}", words, pictures.history(study, metric, name)))
     if len(found.metrics_) == 2:
         words = f"Of the {len(found.pareto_)} that no other beats in both, choose= picked the ringed one."
@@ -335,7 +357,10 @@ def _recipe_plots(found: Tuned, chosen: str) -> list[tuple[str, str, str]]:
             scores.setdefault(trial.parameters[RECIPE], []).append(trial.score[0])
     name = found.metrics_[0]
     picture = pictures.recipe_scores(scores, pictures.maximizes(found.study_, 0), name)
-    words = "The best trial of each strong, its others pale, their number behind the name. Few trials say little."
+    words = "Each one's best trial strong, the others pale, their number behind the name. Few trials say little."
+    pruned = {trial.parameters[RECIPE] for trial in found.trials_ if trial.state == "pruned"} - set(scores)
+    if pruned:
+        words += f" Only pruned: {', '.join(sorted(pruned))}."
     plots = [("Recipes", words, picture)]
     part = pictures.of_recipe(found.study_, RECIPE, chosen)
     if pictures.importances(part, 0):
