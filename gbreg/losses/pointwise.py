@@ -6,6 +6,7 @@ from math import inf, log
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 
 from gbreg.links import NON_NEGATIVE, POSITIVE, REALS, Interval, Link, Power, get_link
 from gbreg.losses.base import (
@@ -499,8 +500,8 @@ class TransformedSquaredError(PointwiseLoss):
     Attributes
     ----------
     residuals_, residual_weights_ : ndarrays of shape (n_residuals,)
-        The distinct training residuals with their shares of the weight or, of more than 1,000, as many weighted
-        quantiles (set by the estimator after training).
+        The distinct training residuals with their shares of the weight or, of more than 1,000, the means of as many
+        groups of about equal weight. For "log1p" one, whose exp is their mean. Set by the estimator after training.
 
     Notes
     -----
@@ -552,10 +553,15 @@ class TransformedSquaredError(PointwiseLoss):
         used = sample_weight > 0
         residuals, group = np.unique(self.to_raw(y[used]) - raw_prediction[used], return_inverse=True)
         weight = np.bincount(group, weights=sample_weight[used]).astype(np.float64)
-        if residuals.size > MOST_RESIDUALS:
-            levels = (np.arange(MOST_RESIDUALS) + 0.5) / MOST_RESIDUALS
-            residuals = np.quantile(residuals, levels, weights=weight, method="inverted_cdf")
-            weight = np.ones(MOST_RESIDUALS)
+        if self.transform == "log1p":
+            # exp(raw + e) = exp(raw) exp(e): the mean over e is one factor. Quantiles would lose the tail that makes it.
+            residuals, weight = logsumexp(residuals, b=weight / weight.sum(), keepdims=True), np.ones(1)
+        elif residuals.size > MOST_RESIDUALS:
+            middle = (np.cumsum(weight) - 0.5 * weight) / weight.sum()
+            group = np.minimum((MOST_RESIDUALS * middle).astype(int), MOST_RESIDUALS - 1)
+            each = np.bincount(group, weights=weight).astype(np.float64)
+            residuals = np.bincount(group, weights=weight * residuals)[each > 0] / each[each > 0]
+            weight = each[each > 0]
         self.residuals_, self.residual_weights_ = residuals, weight / weight.sum()
 
     def predict(self, raw_prediction: ArrayLike) -> Floats:

@@ -656,12 +656,20 @@ def test_smearing_integer_weights(rows):
     assert_allclose(one.predict([0.7]), np.average(y, weights=w), rtol=1e-12)
 
 
-def test_smearing_keeps_at_most_a_thousand_residuals():
-    y = np.random.default_rng(0).lognormal(0, 1, 5000)
+def test_smearing_sees_the_whole_tail():
+    y = np.random.default_rng(0).pareto(1.5, 5000)
     loss = TransformedSquaredError().fit(y)
     loss.fit_decoder(y, np.zeros(5000), np.ones(5000))
+    assert loss.residuals_.size == 1
+    assert_allclose(loss.predict([0.0, np.log(3.0)]), [y.mean(), 3.0 * (1.0 + y.mean()) - 1.0], rtol=1e-12)
+
+
+def test_smearing_of_powers_keeps_at_most_a_thousand_residuals():
+    y = np.random.default_rng(0).lognormal(0, 1, 5000)
+    loss = TransformedSquaredError("power", 0.5).fit(y)
+    loss.fit_decoder(y, np.ones(5000), np.ones(5000))
     assert loss.residuals_.size == 1000
-    assert_allclose(loss.predict([0.0]), y.mean(), rtol=0.01)
+    assert_allclose(loss.predict([1.0]), y.mean(), rtol=0.002)
 
 
 def ends_of(space):
