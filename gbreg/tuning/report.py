@@ -185,7 +185,8 @@ def _states(found: Tuned) -> str:
         parts.append(f"{counts['running']} at work in other processes")
     killed = len(found.trials_) - len(ended)
     cut = f" {killed} more {'was' if killed == 1 else 'were'} cut off, which does not count." if killed else ""
-    return f"{len(ended)} trial{'s' if len(ended) != 1 else ''} in {_time(sum(t.seconds for t in ended))}: {', '.join(parts)}.{cut}"
+    trials = f"{len(ended)} trial{'s' if len(ended) != 1 else ''} in {_time(sum(trial.seconds for trial in ended))}"
+    return f"{trials}: {', '.join(parts)}.{cut}"
 
 
 def _time(seconds: float) -> str:
