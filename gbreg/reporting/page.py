@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from numpy.typing import ArrayLike
 
 from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, winners
 from gbreg.compare.leaderboard import SHOWN, Row
+from gbreg.estimators.readout import check_distributional
 from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import segment_table, xauc
-from gbreg.metrics.base import Floats
-from gbreg.reporting import drift, pictures
-from gbreg.reporting.scores import checked_labels, pcoc_error, scored
+from gbreg.metrics.base import Floats, codes, sorted_once
+from gbreg.reporting import drift, errors, pictures
+from gbreg.reporting.scores import checked_labels, scored
 from gbreg.reporting.template import check_installed, write_html
 from gbreg.tables import SplitRows
 
@@ -33,7 +34,7 @@ def report(
     *,
     sample_weight: ArrayLike | None = None,
     segment: ArrayLike | None = None,
-    train: tuple[Any, ArrayLike] | None = None,
+    train: tuple[Any, ArrayLike] | tuple[Any, ArrayLike, ArrayLike | None] | None = None,
     path: str | Path = "report.html",
     title: str = "Which predictions to trust",
 ) -> Path:
@@ -51,7 +52,7 @@ def report(
     sample_weight : array-like of shape (n_samples,), optional
     segment : array-like of shape (n_samples,), optional
         Countries, for example: the page lists those with the worst sums.
-    train : (X, y), optional
+    train : (X, y) or (X, y, sample_weight), optional
         What the models were trained on, to compare with.
     path : str or Path, default "report.html"
     title : str
@@ -84,7 +85,8 @@ def report(
     predictions = {name: _predicted(name, model, X, labels.size) for name, model in named.items()}
     train_y = None if train is None else checked_labels(train[1], "labels of train")
     n_features = len(drift.columns(X)) if X is not None else 0
-    board = scored(predictions, labels, sample_weight, train_y, n_features)
+    train_weight = train[2] if train is not None and len(train) == 3 else None
+    board = scored(predictions, labels, sample_weight, train_y, train_weight, n_features)
     return write_page(
         board,
         predictions,
@@ -127,11 +129,12 @@ def _variable(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Cell:
-    """What a table shows, and what it is sorted by."""
+    """What a table shows, half the width of its 95% interval, and what it is sorted by."""
 
     text: str
     key: float
     best: bool = False
+    give: str = ""
 
 
 def write_page(
@@ -155,22 +158,32 @@ def write_page(
     Those of rows that only rank (read as a log mean) are drawn by their order alone.
     """
     check_installed()
-    weight = None if sample_weight is None else check_sample_weight(sample_weight, y.size)
+    weight = check_sample_weight(sample_weight, y.size)
     rows = {_name(board, row): row for row in board.rows}
     amounts = {name: p for name, p in predictions.items() if name not in rows or rows[name].readout != "log_mean"}
     models = models or {}
+    pairs, sure, drawn = {}, {}, {}
+    overlays = pictures.Overlays(y, weight)
+    with sorted_once(), pictures.uncollected():
+        for name, p in predictions.items():  # model by model, so that each is sorted once
+            pairs[name] = xauc(y, p, weight)
+            sure[name] = {metric: error(y, p, weight) for metric, error in _errors(board).items()}
+            overlays.add(name, p, amount=name in amounts)
+            if name in amounts:
+                drawn[name] = pictures.of_model(p, _distribution(models.get(name), X), y, weight)
+        compared = overlays.pictures()
     values = {
         "words": [_plain(data_words(board)), *map(_plain, notices)],
         "choice": _plain(choice(board)),
         "winners": [_plain(line.removeprefix("- ")) for line in winners(board)],
-        "heads": ["model", *(["XAUC"] if y.min() < y.max() else []), *(TITLES[metric] for metric in _columns(board))],
-        "rows": _leaderboard(board, predictions, y, weight),
-        "overlays": pictures.overlays(amounts, predictions, y, weight),
+        "heads": ["model", "XAUC", *(TITLES[metric] for metric in _columns(board))],
+        "rows": _leaderboard(board, pairs, sure),
+        "overlays": compared,
         "models": [
             {
                 "name": name,
-                "note": _model_note(y, p, weight),
-                "picture": pictures.of_model(p, _distribution(models.get(name), X), y, weight),
+                "note": _model_note(p),
+                "picture": drawn[name],
                 "parameters": _parameters(models.get(name)) or _loss_parameters(board, rows.get(name)),
             }
             for name, p in amounts.items()
@@ -228,31 +241,44 @@ def _columns(board: Leaderboard) -> list[str]:
     return [*SHOWN, "fit_seconds"] if board.timed else list(SHOWN)
 
 
+def _errors(board: Leaderboard) -> dict[str, Callable[[Floats, Floats, Floats], float]]:
+    """Standard errors by metric, of those that a choice is made by."""
+    ranking = {"normalized_gini": errors.gini_error, "spearman": errors.spearman_error}[board.ranking]
+    return {"xauc": errors.xauc_error, "mae": errors.mae_error, board.ranking: ranking, "pcoc": errors.pcoc_error}
+
+
 def _leaderboard(
-    board: Leaderboard, predictions: Mapping[str, Floats], y: Floats, weight: Floats | None
+    board: Leaderboard, pairs: Mapping[str, float], found: Mapping[str, Mapping[str, float]]
 ) -> list[list[_Cell]]:
-    constant = y.min() == y.max()
-    named = [(_name(board, row), row) for row in board.rows]
-    pairs = {name: math.nan if constant else xauc(y, predictions[name], weight) for name, _ in named}
     best_pairs = max((v for v in pairs.values() if not math.isnan(v)), default=math.nan)
     lines = []
-    for name, row in [*named, ("constant mean", board.baseline)]:
-        cells = [_Cell(name, 0.0)]
-        if not constant:
-            value = pairs.get(name, 0.5)
-            cells.append(_Cell(f"{value:.4f}", -value, value == best_pairs))
+    for name, row in [*((_name(board, row), row) for row in board.rows), ("constant mean", board.baseline)]:
+        sure = found.get(name, {})
+        value = pairs.get(name, 0.5)
+        text = "-" if math.isnan(best_pairs) else f"{value:.4f}"
+        cells = [_Cell(name, 0.0), _Cell(text, _key(-value), value == best_pairs, _give("xauc", sure))]
         for metric in _columns(board):
             value = getattr(row, metric)
-            text = cell(metric, value)
-            if metric == "pcoc" and name in predictions and not math.isnan(value):
-                text = f"{value:.3f} ± {1.96 * pcoc_error(y, predictions[name], weight):.3f}"
-            key = 1e300 if math.isnan(value) else badness(metric, value)
-            cells.append(_Cell(text, min(key, 1e300), board.best(metric) is row))
+            key = _key(math.nan if math.isnan(value) else badness(metric, value))
+            cells.append(_Cell(cell(metric, value), key, board.best(metric) is row, _give(metric, sure)))
         lines.append(cells)
     return lines
 
 
-def _model_note(y: Floats, predicted: Floats, weight: Floats | None) -> str:
+def _key(badness: float) -> float:
+    """What JavaScript sorts by; no value comes last."""
+    return 1e300 if math.isnan(badness) else min(badness, 1e300)
+
+
+def _give(metric: str, sure: Mapping[str, float]) -> str:
+    """Half the width of the 95% interval, in two digits."""
+    half = 1.96 * sure.get(metric, math.nan)
+    if math.isnan(half):
+        return ""
+    return f"{half:.3f}" if half < 10.0 and metric != "mae" else number(float(f"{half:.2g}"))
+
+
+def _model_note(predicted: Floats) -> str:
     low, middle, high = np.quantile(predicted, [0.0, 0.5, 1.0])
     return f"Predictions from {number(low)} to {number(high)}, median {number(middle)}."
 
@@ -262,9 +288,10 @@ def _distribution(model: Any, X: Any) -> Any:
     if model is None or X is None or not hasattr(model, "predict_distribution"):
         return None
     try:
-        return model.predict_distribution(X)
-    except TypeError:  # a loss that has none
+        check_distributional(getattr(model, "best_estimator_", model))
+    except TypeError:  # the method is there, but its loss or a part of it has none
         return None
+    return model.predict_distribution(X)
 
 
 def _parameters(model: Any) -> dict[str, str]:
@@ -280,13 +307,14 @@ def _loss_parameters(board: Leaderboard, row: Row | None) -> dict[str, str]:
 
 def _segments(amounts: Mapping[str, Floats], y: Floats, weight: Floats | None, segment: ArrayLike) -> dict[str, Any]:
     """Segments, the worst of any model first, with every model's PCOC, small segments drawn toward all rows."""
-    tables = {name: segment_table(y, p, weight, segment=segment) for name, p in amounts.items()}
+    names, group = codes(segment, y, None, "segment")
+    tables = {name: segment_table(y, p, weight, segment=group) for name, p in amounts.items()}
     first = next(iter(tables.values()))
     place = {name: {s: i for i, s in enumerate(table.segment.tolist())} for name, table in tables.items()}
     found = []
     for s, n, label in zip(first.segment.tolist(), first.rows, first.label, strict=True):
         ratios = [float(table.shrunk[place[name][s]]) for name, table in tables.items()]
-        found.append((str(s), int(n), float(label), ratios))
+        found.append((str(names[s]), int(n), float(label), ratios))
     # What a model does to all rows is no segment's: segments are ordered by the model that is worst at telling them apart.
     found.sort(key=lambda row: -max((badness("pcoc", r) for r in row[3] if not math.isnan(r)), default=0.0))
     return {"models": list(tables), "rows": found[:MOST_SEGMENTS], "total": len(found)}

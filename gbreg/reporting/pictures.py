@@ -3,78 +3,93 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gbreg.metrics.base import Floats
 from gbreg.plots import CalibrationDisplay, DecileDisplay, ErrorRatioDisplay, GainDisplay, PITDisplay, PredictionDisplay
-from gbreg.plots.style import MANY
+from gbreg.plots.style import LEGEND_SIZE, depth, legend_shape
 
 WIDTH, HEIGHT = 5.0, 3.7
 DPI = 110
-# Characters of a legend label that leave room for another beside it, and of a name that leave room for its score.
-HALF_LINE, LONGEST_NAME = 30, 44
+# Characters of a name that leave room for its score in a legend.
+LONGEST_NAME = 44
 
 
-def picture(draw: Callable[..., None], n_axes: int = 1) -> str:
-    """What `draw` puts on that many axes side by side, as a data URI of a PNG."""
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: figures are full of cycles, to search them a dozen times over takes a fifth of a page."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _blank(n_axes: int = 1) -> Any:
+    """A figure of so many axes side by side, with margins in inches: a layout engine draws everything twice."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH * n_axes, HEIGHT), dpi=DPI)
-    axes = figure.subplots(1, n_axes, squeeze=False)[0]
-    draw(*axes)
-    # Margins in inches: a layout engine draws everything twice.
-    lines = max(_legend_lines(ax) for ax in axes)
-    below = 0.5 + (0.1 + 0.18 * lines if lines else 0.0)
-    height = HEIGHT - 0.5 + below
-    figure.set_size_inches(WIDTH * n_axes, height)
-    figure.subplots_adjust(0.74 / WIDTH / n_axes, below / height, 1.0 - 0.1 / WIDTH / n_axes, 1.0 - 0.1 / height, wspace=0.2)
+    width = WIDTH * n_axes
+    figure = Figure(figsize=(width, HEIGHT), dpi=DPI)
+    figure.subplots(1, n_axes)
+    figure.subplots_adjust(0.74 / width, 0.5 / HEIGHT, 1.0 - 0.1 / width, 1.0 - 0.1 / HEIGHT, wspace=0.2)
+    return figure
+
+
+def _finished(figure: Any) -> str:
+    """The figure as a data URI, made higher by what legends below its axes need."""
+    lines = max(legend_shape(ax, ax.get_legend_handles_labels()[1])[0] for ax in figure.axes)
+    if lines:
+        below = 0.15 + (depth(figure.axes[0]) + 1.5 * LEGEND_SIZE * lines) / 72.0
+        height = HEIGHT - 0.5 + below
+        figure.set_figheight(height)
+        figure.subplots_adjust(bottom=below / height, top=1.0 - 0.1 / height)
     return encoded(figure)
 
 
 def encoded(figure: Any) -> str:
-    """A figure as a data URI of a PNG."""
+    """A figure as a data URI of an SVG: sharp on every screen and in print, its text left to the reader's fonts."""
+    import matplotlib
+
     out = io.BytesIO()
-    figure.savefig(out, format="png", pil_kwargs={"compress_level": 6})
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gbreg"}):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def _legend_lines(ax: Any) -> int:
-    """Lines of the legend below the axes, 0 if it is on them; long labels take a line each, or both ends are cut off."""
-    labels = ax.get_legend_handles_labels()[1]
-    if len(labels) <= MANY:
-        return 0
-    if max(map(len, labels)) <= HALF_LINE:
-        return (len(labels) + 1) // 2
-    ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18))
-    return len(labels)
+class Overlays:
+    """The plots that show all models at once, to which they are added one after the other."""
 
+    def __init__(self, y: Floats, weight: Floats | None) -> None:
+        self._y, self._weight = y, weight
+        shown: list[tuple[Any, bool, str, str]] = [
+            (CalibrationDisplay, True, "Calibration",
+             "On the dashed line, amounts add up at every level; above it, predictions are too low."),
+            (ErrorRatioDisplay, bool((y > 0).any()), "Over- and underestimation by label",
+             "Nothing predicts noise, so every model falls from left to right: flatter is better, and where a line crosses "
+             "1 is where the model is right."),
+            (GainDisplay, bool((y > 0).any() and y.min() >= 0), "Gain",
+             "How much of the total lies in the rows ranked first: higher is better."),
+        ]  # fmt: skip
+        self._shown = [(display, title, words, _blank()) for display, can, title, words in shown if can]
 
-def overlays(
-    predictions: Mapping[str, Floats], ranks: Mapping[str, Floats], y: Floats, weight: Floats | None
-) -> list[tuple[str, str, str]]:
-    """(title, what to look for, picture) of the plots that show all models at once."""
-    shown: list[tuple[str, str, Any, Mapping[str, Floats]]] = [
-        ("Calibration", "On the dashed line, amounts add up at every level; above it, predictions are too low.",
-         CalibrationDisplay, predictions),
-        ("Over- and underestimation by label", "Nothing predicts noise, so every model falls from left to right: flatter "
-         "is better, and where a line crosses 1 is where the model is right.", ErrorRatioDisplay, predictions),
-        ("Gain", "How much of the total lies in the rows ranked first: higher is better.", GainDisplay, ranks),
-    ]  # fmt: skip
-    found = []
-    for title, words, display, which in shown:
-        if display is not CalibrationDisplay and not (y > 0).any():
-            continue
-        if display is GainDisplay and y.min() < 0:
-            continue
+    def add(self, name: str, predicted: Floats, *, amount: bool = True) -> None:
+        """Draw a model; by the order of its predictions alone, if they are no amounts."""
+        for display, _, _, figure in self._shown:
+            if amount or display is GainDisplay:
+                display.from_predictions(
+                    self._y, predicted, sample_weight=self._weight, name=shortened(name), ax=figure.axes[0]
+                )
 
-        def draw(ax: Any, display: Any = display, which: Mapping[str, Floats] = which) -> None:
-            for name, predicted in which.items():
-                display.from_predictions(y, predicted, sample_weight=weight, name=shortened(name), ax=ax)
-
-        found.append((title, words, picture(draw)))
-    return found
+    def pictures(self) -> list[tuple[str, str, str]]:
+        """(title, what to look for, picture) of each."""
+        return [(title, words, _finished(figure)) for _, title, words, figure in self._shown if figure.axes[0].has_data()]
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
@@ -85,11 +100,9 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
 
 def of_model(predicted: Floats, distribution: Any, y: Floats, weight: Floats | None) -> str:
     """The decile chart, labels by level of prediction and, of a distribution, its PIT."""
-
-    def draw(*axes: Any) -> None:
-        DecileDisplay.from_predictions(y, predicted, sample_weight=weight, ax=axes[0])
-        PredictionDisplay.from_predictions(y, predicted, sample_weight=weight, ax=axes[1])
-        if distribution is not None:
-            PITDisplay.from_predictions(y, distribution, sample_weight=weight, ax=axes[2])
-
-    return picture(draw, 2 if distribution is None else 3)
+    figure = _blank(2 if distribution is None else 3)
+    DecileDisplay.from_predictions(y, predicted, sample_weight=weight, ax=figure.axes[0])
+    PredictionDisplay.from_predictions(y, predicted, sample_weight=weight, ax=figure.axes[1])
+    if distribution is not None:
+        PITDisplay.from_predictions(y, distribution, sample_weight=weight, ax=figure.axes[2])
+    return _finished(figure)

@@ -13,7 +13,7 @@ from gbreg.compare import Leaderboard, Profile, Row
 from gbreg.compare.leaderboard import SHOWN
 from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import METRICS
-from gbreg.metrics.base import Floats
+from gbreg.metrics.base import Floats, sorted_once
 
 
 def checked_labels(y: ArrayLike, name: str) -> Floats:
@@ -27,11 +27,13 @@ def checked_labels(y: ArrayLike, name: str) -> Floats:
     return labels
 
 
+@sorted_once()
 def scored(
     predictions: Mapping[str, ArrayLike],
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     train_y: ArrayLike | None = None,
+    train_weight: ArrayLike | None = None,
     n_features: int = 0,
 ) -> Leaderboard:
     """A leaderboard of predictions made by anything.
@@ -44,6 +46,8 @@ def scored(
     sample_weight : array-like of shape (n_samples,), optional
     train_y : array-like, optional
         Labels that the models were trained on: their mean is the constant to beat. Default: that of y.
+    train_weight : array-like, optional
+        Of those.
     n_features : int, default 0
 
     Raises
@@ -70,25 +74,16 @@ def scored(
             wrong = (~np.isfinite(predicted)).sum()
             raise ValueError(f"predictions of {name!r}: {wrong:,} of {labels.size:,} are NaN or infinite")
         rows.append(_row(name, labels, predicted, weight))
-    trained = labels if train_y is None else checked_labels(train_y, "labels of train")
-    mean = np.full(labels.size, np.average(labels, weights=weight) if train_y is None else trained.mean())
-    profile = Profile.of(trained[:0] if train_y is None else trained, labels, None, weight, n_features)
-    return Leaderboard(rows, _row("mean", labels, mean, weight), [], profile)
+    if train_y is None:
+        trained, trained_weight, mean = labels[:0], None, np.average(labels, weights=weight)
+    else:
+        trained = checked_labels(train_y, "labels of train")
+        trained_weight = None if train_weight is None else check_sample_weight(train_weight, trained.size)
+        mean = np.average(trained, weights=trained_weight)
+    profile = Profile.of(trained, labels, trained_weight, weight, n_features)
+    return Leaderboard(rows, _row("mean", labels, np.full(labels.size, mean), weight), [], profile)
 
 
 def _row(name: str, y: Floats, predicted: Floats, weight: Floats | None) -> Row:
     numbers: dict[str, Any] = {metric: METRICS[metric](y, predicted, weight) for metric in SHOWN}
     return Row(name, "", 0, False, **numbers, fit_seconds=math.nan, compile_seconds=0.0)
-
-
-def pcoc_error(y: Floats, predicted: Floats, weight: Floats | None) -> float:
-    """Standard error of the PCOC, a ratio of two sums over independent rows; NaN if the labels sum to 0.
-
-    ``sqrt(sum w^2 (p - PCOC y)^2) / sum w y``: Cochran (1977), "Sampling Techniques", section 6.3.
-    """
-    w = np.ones(y.size) if weight is None else weight
-    total = float(np.sum(w * y))
-    if total == 0:
-        return math.nan
-    ratio = float(np.sum(w * predicted)) / total
-    return float(np.sqrt(np.sum((w * (predicted - ratio * y)) ** 2))) / abs(total)

@@ -1,7 +1,5 @@
 """The page: what it says, what it refuses, and how a browser shows it."""
 
-import base64
-import io
 import json
 import re
 import shutil
@@ -14,9 +12,10 @@ import pytest
 
 import gbreg
 from gbreg import BucketRegressor, GBRegressor
-from gbreg.metrics import pcoc, segment_table
-from gbreg.reporting import drift, scored
-from gbreg.reporting.scores import pcoc_error
+from gbreg.compare import number
+from gbreg.metrics import METRICS, pcoc, segment_table
+from gbreg.reporting import drift, pictures, scored
+from gbreg.reporting.errors import gini_error, mae_error, pcoc_error, spearman_error, xauc_error
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
@@ -73,15 +72,17 @@ def test_it_is_one_file_that_says_what_was_measured(page):
     words = " ".join(" ".join(read.words).split())
     for name in ("tweedie", "huber", "buckets"):
         predicted = models[name].predict(new)
-        error = 1.96 * pcoc_error(truth, predicted, None)
-        assert f"{pcoc(truth, predicted):.3f} ± {error:.3f}" in words
-        assert f"{gbreg.metrics.xauc(truth, predicted):.4f}" in words
+        for metric, error, digits in (("pcoc", pcoc_error, 3), ("normalized_gini", gini_error, 3), ("xauc", xauc_error, 4)):
+            half = 1.96 * error(truth, predicted, np.ones(truth.size))
+            assert f"{METRICS[metric](truth, predicted):.{digits}f} ± {half:.3f}" in words
+        half = 1.96 * mae_error(truth, predicted, np.ones(truth.size))
+        assert f"{number(METRICS['mae'](truth, predicted))} ± {number(float(f'{half:.2g}'))}" in words
     assert "n_estimators" in words
     assert "GBRegressor(loss='huber'" in words
     assert "Kolmogorov-Smirnov" in words
     assert f"gbreg {gbreg.__version__}" in words
     assert len(read.images) == 3 + len(models)
-    assert all(image["alt"] and image["src"].startswith("data:image/png") for image in read.images)
+    assert all(image["alt"] and image["src"].startswith("data:image/svg+xml;base64,") for image in read.images)
 
 
 def test_names_do_not_run(page):
@@ -149,7 +150,7 @@ def test_odd_labels_have_a_page_too(y, tmp_path):
 def test_weights_count(tmp_path):
     y, p, w = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 2.0, 2.0, 2.0]), np.array([1.0, 0.0, 2.0, 0.0])
     path = gbreg.report({"two": p}, None, y, sample_weight=w, path=tmp_path / "r.html")
-    assert f"{6 / 7:.3f} ± " in path.read_text(encoding="utf-8")
+    assert f"{6 / 7:.3f} <small>± " in path.read_text(encoding="utf-8")
 
 
 X, Y = rows(40)
@@ -175,12 +176,39 @@ def test_bad_input_writes_nothing(call, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pcoc_error_is_that_of_resamples():
+ERRORS = {
+    "mae": mae_error,
+    "pcoc": pcoc_error,
+    "normalized_gini": gini_error,
+    "spearman": spearman_error,
+    "xauc": xauc_error,
+}
+
+
+@pytest.mark.parametrize("metric", ERRORS)
+def test_errors_are_those_of_resamples(metric):
     rng = np.random.default_rng(0)
-    y = rng.exponential(size=400)
-    p, w = y * rng.uniform(0.5, 1.5, 400), rng.random(400)
-    drawn = [pcoc(y, p, w * rng.multinomial(400, np.full(400, 1 / 400))) for _ in range(2000)]
-    assert pcoc_error(y, p, w) == pytest.approx(np.std(drawn), rel=0.1)
+    n = 600
+    y = np.where(rng.random(n) < 0.3, 0.0, rng.exponential(size=n))
+    p, w = np.round(np.sqrt(y) * rng.uniform(0.3, 1.5, n) + 0.2, 1), rng.random(n)
+    drawn = [METRICS[metric](y, p, w * rng.multinomial(n, np.full(n, 1 / n))) for _ in range(1000)]
+    assert ERRORS[metric](y, p, w) == pytest.approx(np.std(drawn), rel=0.12)
+
+
+@pytest.mark.parametrize("metric", ["mae", "pcoc", "normalized_gini", "spearman"])
+def test_errors_are_the_slopes_by_the_weights(metric):
+    """Against differences: M(w + h e_i) for each row i."""
+    rng = np.random.default_rng(1)
+    y, p, w = np.round(rng.exponential(size=30), 1), np.round(rng.exponential(size=30), 1), rng.uniform(0.5, 2.0, 30)
+    h = 1e-5 * np.eye(30)
+    slopes = [(METRICS[metric](y, p, w + d) - METRICS[metric](y, p, w - d)) / 2e-5 for d in h]
+    assert ERRORS[metric](y, p, w) == pytest.approx(np.linalg.norm(w * slopes), rel=1e-6)
+
+
+def test_errors_without_a_value():
+    y, ones = np.zeros(5), np.ones(5)
+    assert all(np.isnan(ERRORS[metric](y, np.arange(5.0), ones)) for metric in ERRORS if metric != "mae")
+    assert np.isnan(gini_error(np.array([-1.0, 2.0]), np.arange(2.0), np.ones(2)))
 
 
 def test_the_constant_to_beat_is_the_mean_of_train():
@@ -188,6 +216,9 @@ def test_the_constant_to_beat_is_the_mean_of_train():
     assert board.baseline.pcoc == 2.0
     assert board.profile.n_train == 2
     assert scored({"one": [1.0, 1.0]}, [1.0, 3.0]).baseline.pcoc == 1.0
+    weighted = scored({"one": [1.0, 1.0]}, [1.0, 3.0], train_y=[4.0, 8.0], train_weight=[3.0, 1.0])
+    assert weighted.baseline.pcoc == 2.5
+    assert weighted.profile.mean_train == 5.0
 
 
 def test_stability_index_by_hand():
@@ -215,14 +246,15 @@ def test_segments_are_those_of_the_table(page):
 
 @pytest.mark.parametrize("name", ["{}", "a rather long name of a model with parameters, no. {} on lightgbm"])
 def test_legends_of_many_models_are_not_cut_off(name):
-    """Ink at an edge of the picture is text that goes on beyond it."""
-    from matplotlib.image import imread
-
-    from gbreg.reporting.pictures import overlays
-
+    """In the fonts that the page is laid out for: a reader's own are narrower."""
     y = np.random.default_rng(0).exponential(size=400)
-    predictions = {name.format(i): y ** (1 + 0.1 * i) for i in range(10)}
-    for _, _, picture in overlays(predictions, predictions, y, None):
-        image = imread(io.BytesIO(base64.b64decode(picture.split(",")[1])), format="png")[..., :3]
-        for edge in (image[:, :2], image[:, -2:], image[-2:]):
-            assert edge.min() > 0.99
+    overlays = pictures.Overlays(y, None)
+    for i in range(10):
+        overlays.add(name.format(i), y ** (1 + 0.1 * i))
+    assert len(overlays.pictures()) == 3
+    for *_, figure in overlays._shown:
+        figure.draw_without_rendering()
+        (ax,) = figure.axes
+        legend, title = ax.get_legend().get_window_extent(), ax.xaxis.label.get_window_extent()
+        assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+        assert 0 <= legend.y0 < legend.y1 <= title.y0
