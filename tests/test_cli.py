@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -490,3 +491,86 @@ def test_tune_says_in_one_line_what_is_wrong(folder, tmp_path, options, message)
     model = tmp_path / "best.gbreg"
     assert message in refused("tune", folder / "t.csv", "--target", "amount", "--model", model, "--n-jobs", "1", *options)
     assert not model.exists()
+
+
+def test_tune_leaves_a_report(folder, tmp_path):
+    pytest.importorskip("optuna")
+    pytest.importorskip("jinja2")
+    report, saved = tmp_path / "study.html", tmp_path / "best.gbreg"
+    arguments = ["tune", folder / "t.parquet", "--target", "amount", "--metric", "mae", "--loss", "tweedie", "--trials", "2"]
+    arguments += ["--keep", "x,group", "--model", saved, "--rounds", "5", "--n-jobs", "1", "--report", report]
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert f"The study's report: {report}" in " ".join(result.output.split())
+    page = report.read_text(encoding="utf-8")
+    assert "gbreg tune: amount of t.parquet" in page
+    assert f"--model {saved}" in page  # the command to go on
+    assert "With --storage study.db a search can be stopped" in page
+
+
+def test_tune_without_a_complete_trial_says_why(folder, tmp_path):
+    pytest.importorskip("optuna")
+    report, saved = tmp_path / "study.html", tmp_path / "best.gbreg"
+    # 400 rows: the latest fifth has labels of one kind, of which no XAUC can be had
+    table = made_table().to_pandas().assign(amount=lambda t: np.where(np.arange(len(t)) < 300, t["positive"], 2.0))
+    tables.write_table(pa.Table.from_pandas(table), tmp_path / "t.parquet")
+    arguments = [
+        "tune",
+        tmp_path / "t.parquet",
+        "--target",
+        "amount",
+        "--metric",
+        "xauc",
+        "--loss",
+        "tweedie",
+        "--trials",
+        "2",
+    ]
+    arguments += ["--keep", "x", "--time", "row_id", "--model", saved, "--rounds", "5", "--n-jobs", "1", "--report", report]
+    result = run(*arguments, "--storage", tmp_path / "study.db")
+    assert result.exit_code == 1, result.output
+    assert "Done: 0 complete, 0 pruned, 2 failed. No best model: none is saved." in " ".join(result.stdout.split())
+    assert "Error: no trial of study 'gbreg' is complete: of 2, 2 failed" in result.stderr
+    assert "metric 'xauc' is nan on the rows held out" in result.stderr
+    assert "There is no best model" in report.read_text(encoding="utf-8")
+    assert f"--storage {tmp_path / 'study.db'}" in result.output
+    assert not saved.exists()
+
+
+def test_ctrl_c_saves_the_best_and_says_how_to_go_on(folder, tmp_path):
+    pytest.importorskip("optuna")
+    saved, report, storage = tmp_path / "best.gbreg", tmp_path / "study.html", tmp_path / "study.db"
+    arguments = [
+        "tune",
+        folder / "t.csv",
+        "--target",
+        "amount",
+        "--metric",
+        "mae",
+        "--loss",
+        "tweedie",
+        "--trials",
+        "100000",
+    ]
+    arguments += ["--keep", "x", "--rounds", "5", "--n-jobs", "1"]
+    arguments += ["--model", saved, "--report", report, "--storage", storage]
+    command = [sys.executable, "-m", "gbreg.cli", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "of 100000 trials" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    said = " ".join(out.split())
+    done = int(re.search(r"Stopped: (\d+) complete, (\d+) pruned, 0 failed", said)[1])
+    assert 1 <= done < 100_000
+    assert f"Go on: gbreg tune {folder / 't.csv'}" in said
+    assert gbreg.load(saved).n_features_in_ == 1
+    page = report.read_text(encoding="utf-8")
+    assert "The search was stopped before its end." in page
+    assert "goes on where it stopped" in page
+    # fewer trials than there are: the study is loaded and nothing added
+    again = " ".join(run(*arguments[:-6], "--trials", 1, *arguments[-6:]).output.split())
+    assert re.search(rf"Done: {done} complete", again)
