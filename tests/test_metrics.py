@@ -145,6 +145,26 @@ def test_xauc_of_many_rows(n):
 
 
 @steady
+@given(runs=st.lists(st.integers(1, 60), min_size=1, max_size=12), labels=st.integers(1, 200), seed=st.integers(0, 9))
+def test_pairs_among_runs_of_ties(runs, labels, seed):
+    """Predictions that few rows have beside predictions that many have: what is sorted by itself, and what with others."""
+    rng = np.random.default_rng(seed)
+    p = np.repeat(rng.permutation(len(runs)), runs).astype(float)
+    y, w = rng.integers(0, labels, p.size).astype(float), rng.integers(1, 4, p.size).astype(float)
+    weight = w[:, None] * w[None, :] * (y[:, None] > y[None, :])
+    order = np.sign(p[:, None] - p[None, :])
+    for ties, credit in (("half", 0.5), ("wrong", 0.0), ("right", 1.0)):
+        right = np.where(order == 0, credit, order > 0)
+        expected = np.sum(weight * right) / weight.sum() if weight.any() else math.nan
+        assert metrics.xauc(y, p, w, ties=ties) == pytest.approx(expected, rel=1e-12, nan_ok=True)
+        assert metrics.xauc(y, -p, w, ties=ties) == pytest.approx(
+            np.sum(weight * np.where(order == 0, credit, order < 0)) / weight.sum() if weight.any() else math.nan,
+            rel=1e-12,
+            nan_ok=True,
+        )
+
+
+@steady
 @given(rows=tables)
 def test_spearman_over_pairs(rows):
     """A mid-rank is a sum over pairs: the weight below a value and half of that at it."""

@@ -68,16 +68,16 @@ class Levels:
 
     def __init__(self, x: Floats) -> None:
         self.order = np.argsort(x)
-        self._ordered = x[self.order]
+        self.ordered = x[self.order]
 
     @cached_property
     def _first(self) -> NDArray[np.bool_]:
-        return np.append(True, self._ordered[1:] != self._ordered[:-1])[: self.order.size]
+        return np.append(True, self.ordered[1:] != self.ordered[:-1])[: self.order.size]
 
     @cached_property
     def values(self) -> Floats:
         """Rising."""
-        return self._ordered[self._first]
+        return self.ordered[self._first]
 
     @cached_property
     def place(self) -> NDArray[np.int64]:

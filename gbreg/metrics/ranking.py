@@ -54,9 +54,13 @@ def _pairs(y: Floats, p: Floats, w: Floats, group: Any = None, n_groups: int = 1
     # The kernel is compiled here, at the first ranking that is asked for: a second that other metrics need not wait.
     from gbreg.kernels.pairs import pair_counts
 
-    order = levels(p).order if group is None else np.lexsort((p, group))
-    starts = np.array([0, y.size]) if group is None else np.append(0, np.cumsum(np.bincount(group, minlength=n_groups)))
-    return _Pairs(*pair_counts(p[order], y[order], w[order], starts).T)
+    if group is None:
+        by = levels(p)
+        order, ordered, starts = by.order, by.ordered, np.array([0, y.size])
+    else:
+        order = np.lexsort((p, group))
+        ordered, starts = p[order], np.append(0, np.cumsum(np.bincount(group, minlength=n_groups)))
+    return _Pairs(*pair_counts(ordered, y[order], w[order], starts).T)
 
 
 def xauc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, ties: str = "half") -> float:
