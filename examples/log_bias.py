@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     total = {of: sums for of, (sums, _, _) in figures.items()}
     print(
         f"Answer: a log's mean is not the mean's log: {total[MAIN, 'log-MSE'].mean:.0%} of the sum. Calibration mends it, "
-        f"{total[MAIN, 'isotonic calibration']:.0%}, Poisson nearly, {total[MAIN, 'Poisson']:.0%}; Tweedie and smearing fall "
+        f"{total[MAIN, 'isotonic calibration']:.0%}, Poisson nearly, {total[MAIN, 'Poisson']:.0%}; Tweedie and smearing are "
         f"short for want of rows: Tweedie {total[FEW, 'Tweedie']:.0%} with 4,000, {total[MANY, 'Tweedie']:.0%} with 64,000"
     )
 
@@ -79,7 +79,7 @@ def picture(run: Run, found: dict, names: list[str]) -> None:
         right.plot([CASES[case][0] for case in (FEW, MAIN, MANY)], sums, "o-", color=colour, label=name)
     right.axhline(100, color=COLOURS[-1], linewidth=0.8)
     right.set(xscale="log", xlabel="training rows", ylabel="sum, % of the true means'")
-    right.set_xticks([CASES[case][0] for case in (FEW, MAIN, MANY)], (FEW, MAIN, MANY))
+    right.set_xticks([CASES[case][0] for case in (FEW, MAIN, MANY)], ("4,000", "16,000", "64,000"))
     right.minorticks_off()
     right.legend(frameon=False)
     run.save(figure, "log_bias")
