@@ -12,7 +12,8 @@ Places = NDArray[np.int64]
 # Runs this short are sorted by insertion: merging them would cost more.
 _SHORT = 16
 
-# Where rows move, indices have no sign: numba would ask of each whether it counts from the end, a fifth of the time.
+# Where rows move, indices have no sign: numba would ask of each whether it counts from the end, a fifth of the time. Loops
+# stand for array expressions, which take twice as long to compile.
 
 
 @numba.njit(nogil=True)
@@ -76,16 +77,20 @@ def _merge_runs(y: Floats, w: Floats, starts: Places) -> float:
         a_y, a_w, b_y, b_w = b_y, b_w, a_y, a_w
         width *= 2
     if a_y is not y:
-        y[:], w[:] = a_y, a_w
+        for i in range(y.size):
+            y[i], w[i] = a_y[i], a_w[i]
     return right
 
 
 @numba.njit(nogil=True)
 def _sort(y: Floats, w: Floats) -> None:
     """Sort both by y, in place."""
-    for start in range(0, y.size, _SHORT):
-        _insert(y, w, start, min(start + _SHORT, y.size))
-    _merge_runs(y, w, np.append(np.arange(0, y.size, _SHORT), y.size))
+    starts = np.empty((y.size - 1) // _SHORT + 2, dtype=np.int64)
+    for k in range(starts.size):
+        starts[k] = min(k * _SHORT, y.size)
+    for k in range(starts.size - 1):
+        _insert(y, w, starts[k], starts[k + 1])
+    _merge_runs(y, w, starts)
 
 
 @numba.njit(nogil=True)
@@ -152,11 +157,14 @@ def pair_counts(p: Floats, y: Floats, w: Floats, starts: Places) -> Floats:
     counts = np.empty((starts.size - 1, 5))
     for g in range(starts.size - 1):
         rows = slice(starts[g], starts[g + 1])
-        own = np.sum(w[rows] ** 2)
+        own = total = 0.0
+        for i in range(starts[g], starts[g + 1]):
+            own += w[i] * w[i]
+            total += w[i]
         by_prediction = _squared_runs(p[rows], w[rows])
         counts[g, 0], by_both = _in_order(p[rows], y[rows], w[rows])
         counts[g, 1] = 0.5 * (_squared_runs(y[rows], w[rows]) - own)
         counts[g, 2] = 0.5 * (by_prediction - own)
         counts[g, 3] = 0.5 * (by_both - own)
-        counts[g, 4] = 0.5 * (np.sum(w[rows]) ** 2 - own)
+        counts[g, 4] = 0.5 * (total**2 - own)
     return counts
