@@ -97,7 +97,7 @@ def report(
         shifted=drift.shifted(train[0], X) if train is not None and X is not None else [],
         models={name: model for name, model in named.items() if hasattr(model, "predict")},
         X=X,
-        code=_code(named),
+        code=_code(named, X),
         path=path,
         title=title,
     )
@@ -114,13 +114,13 @@ def _predicted(name: str, model: Any, X: Any, n: int) -> Floats:
     return predicted
 
 
-def _code(models: Mapping[str, Any]) -> str:
+def _code(models: Mapping[str, Any], X: Any) -> str:
     """The models as code to paste, and the call that wrote the page."""
     lines = [f"{_variable(name)} = {model!r}" for name, model in models.items() if hasattr(model, "predict")]
+    if lines:
+        lines.append("# each fitted to the training rows: .fit(X_train, y_train)")
     listed = ", ".join(f"{name!r}: {_variable(name)}" for name in models)
-    return "\n".join(
-        [*lines, "# each fitted to the training rows: .fit(X_train, y_train)", f"gbreg.report({{{listed}}}, X, y)"]
-    )
+    return "\n".join([*lines, f"gbreg.report({{{listed}}}, {'X' if X is not None else None}, y)"])
 
 
 def _variable(name: str) -> str:
@@ -183,7 +183,7 @@ def write_page(
             {
                 "name": name,
                 "note": _model_note(p),
-                "picture": drawn[name],
+                "pictures": drawn[name],
                 "parameters": _parameters(models.get(name)) or _loss_parameters(board, rows.get(name)),
             }
             for name, p in amounts.items()
@@ -256,11 +256,12 @@ def _leaderboard(
         sure = found.get(name, {})
         value = pairs.get(name, 0.5)
         text = "-" if math.isnan(best_pairs) else f"{value:.4f}"
-        cells = [_Cell(name, 0.0), _Cell(text, _key(-value), value == best_pairs, _give("xauc", sure))]
+        cells = [_Cell(name, 0.0), _Cell(text, _key(-value), value == best_pairs, _give(sure.get("xauc")))]
         for metric in _columns(board):
             value = getattr(row, metric)
             key = _key(math.nan if math.isnan(value) else badness(metric, value))
-            cells.append(_Cell(cell(metric, value), key, board.best(metric) is row, _give(metric, sure)))
+            give = "" if math.isnan(value) else _give(sure.get(metric))
+            cells.append(_Cell(cell(metric, value), key, board.best(metric) is row, give))
         lines.append(cells)
     return lines
 
@@ -270,12 +271,13 @@ def _key(badness: float) -> float:
     return 1e300 if math.isnan(badness) else min(badness, 1e300)
 
 
-def _give(metric: str, sure: Mapping[str, float]) -> str:
+def _give(error: float | None) -> str:
     """Half the width of the 95% interval, in two digits."""
-    half = 1.96 * sure.get(metric, math.nan)
-    if math.isnan(half):
+    if error is None or math.isnan(error):
         return ""
-    return f"{half:.3f}" if half < 10.0 and metric != "mae" else number(float(f"{half:.2g}"))
+    half = 1.96 * error
+    digits = 1 - math.floor(math.log10(half)) if half > 0 else 0
+    return f"{half:,.{max(digits, 0)}f}" if digits < 7 else f"{half:.1e}"
 
 
 def _model_note(predicted: Floats) -> str:

@@ -31,22 +31,22 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _blank(n_axes: int = 1) -> Any:
-    """A figure of so many axes side by side, with margins in inches: a layout engine draws everything twice."""
+def _blank() -> Any:
+    """A figure of one axes, with margins in inches: a layout engine draws everything twice."""
     from matplotlib.figure import Figure
 
-    width = WIDTH * n_axes
-    figure = Figure(figsize=(width, HEIGHT), dpi=DPI)
-    figure.subplots(1, n_axes)
-    figure.subplots_adjust(0.74 / width, 0.5 / HEIGHT, 1.0 - 0.1 / width, 1.0 - 0.1 / HEIGHT, wspace=0.2)
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
+    figure.subplots()
+    figure.subplots_adjust(0.74 / WIDTH, 0.5 / HEIGHT, 1.0 - 0.1 / WIDTH, 1.0 - 0.1 / HEIGHT)
     return figure
 
 
 def _finished(figure: Any) -> str:
-    """The figure as a data URI, made higher by what legends below its axes need."""
-    lines = max(legend_shape(ax, ax.get_legend_handles_labels()[1])[0] for ax in figure.axes)
+    """The figure as a data URI, made higher by what a legend below its axes needs."""
+    (ax,) = figure.axes
+    lines, _ = legend_shape(ax, ax.get_legend_handles_labels()[1])
     if lines:
-        below = 0.15 + (depth(figure.axes[0]) + 1.5 * LEGEND_SIZE * lines) / 72.0
+        below = 0.15 + (depth(ax) + 1.5 * LEGEND_SIZE * lines) / 72.0
         height = HEIGHT - 0.5 + below
         figure.set_figheight(height)
         figure.subplots_adjust(bottom=below / height, top=1.0 - 0.1 / height)
@@ -98,11 +98,17 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def of_model(predicted: Floats, distribution: Any, y: Floats, weight: Floats | None) -> str:
-    """The decile chart, labels by level of prediction and, of a distribution, its PIT."""
-    figure = _blank(2 if distribution is None else 3)
-    DecileDisplay.from_predictions(y, predicted, sample_weight=weight, ax=figure.axes[0])
-    PredictionDisplay.from_predictions(y, predicted, sample_weight=weight, ax=figure.axes[1])
+def of_model(predicted: Floats, distribution: Any, y: Floats, weight: Floats | None) -> list[tuple[str, str]]:
+    """(what it is, picture) of the decile chart, labels by level of prediction and, of a distribution, its PIT."""
+    shown: list[tuple[str, Any, Any]] = [
+        ("Decile chart", DecileDisplay, predicted),
+        ("Where labels lie at each level of prediction", PredictionDisplay, predicted),
+    ]
     if distribution is not None:
-        PITDisplay.from_predictions(y, distribution, sample_weight=weight, ax=figure.axes[2])
-    return _finished(figure)
+        shown.append(("Where labels lie in their predicted distributions", PITDisplay, distribution))
+    found = []
+    for what, display, given in shown:
+        figure = _blank()
+        display.from_predictions(y, given, sample_weight=weight, ax=figure.axes[0])
+        found.append((what, _finished(figure)))
+    return found
