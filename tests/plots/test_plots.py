@@ -1,13 +1,19 @@
 """The numbers that displays show against hand computation; that they draw, whatever the data, without a warning."""
 
+import itertools
+import re
+
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import StepPatch
 from sklearn.linear_model import LinearRegression
 
 from gbreg import BucketRegressor, GBRegressor
 from gbreg.distribution import LogNormalDistribution, ZeroInflated
 from gbreg.losses import AM, WCE, ZILN, Huberpp, SoftmaxBuckets
+from gbreg.metrics import decile_table
 from gbreg.plots import (
     CalibrationDisplay,
     DecileDisplay,
@@ -52,12 +58,116 @@ def close_figures():
 def test_every_display_draws_without_a_warning(display, table):
     y, p = TABLES[table]
     drawn = display.from_predictions(y, p, name="model")
-    drawn.figure_.canvas.draw()
+    _check(drawn)
     assert drawn.ax_.get_xlabel()
-    assert drawn.ax_.get_legend() is not None
     # Again, weighted, beside another model on the same axes.
     display.from_predictions(y, p + 0.1 * np.abs(p).max(), sample_weight=np.arange(1.0, y.size + 1), name="b", ax=drawn.ax_)
+    _check(drawn)
+
+
+def _check(drawn):
+    """It can be drawn, its words are words and plain numbers, and both axes say where they are."""
     drawn.figure_.canvas.draw()
+    ax = drawn.ax_
+    for text in ax.get_legend().get_texts():
+        assert not re.search(r"\bnan\b|e\+", text.get_text())
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        assert np.isfinite([low, high]).all()
+        seen = [label.get_text() for at, label in zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+                if low <= at <= high]  # fmt: skip
+        assert seen
+        assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("display", [CalibrationDisplay, DecileDisplay, PredictionDisplay], ids=lambda d: d.__name__)
+@pytest.mark.parametrize(
+    ("y", "p"), [(np.zeros(400), MEAN), (MEAN, np.zeros(400)), (np.zeros(400), np.zeros(400))], ids=["y", "p", "both"]
+)
+def test_nothing_but_zeros(display, y, p):
+    for name in (None, "model"):
+        drawn = display.from_predictions(y, p, name=name)
+        _check(drawn)
+        line = next(line for line in drawn.ax_.lines if line.get_marker() == "o")
+        assert np.isfinite(line.get_xydata()).all()
+    if display is CalibrationDisplay:
+        words = drawn.ax_.get_legend().get_texts()[-1].get_text()
+        assert words == ("model: sum 0.00 of the labels'" if y.any() else "model: labels sum to 0")
+
+
+@pytest.mark.parametrize("top", [1.02, 1.5, 3.0, 8.0, 30.0, 1e6])
+@pytest.mark.parametrize("zero", [False, True])
+def test_ticks_whatever_the_span(top, zero):
+    """At least two labelled ticks on either axis, where labels lie within a decade too; not a crowd."""
+    y = np.geomspace(31.0, 31.0 * top, 200)
+    y[:40] *= not zero
+    ax = CalibrationDisplay.from_predictions(y, np.maximum(y, 31.0)).ax_
+    ax.figure.canvas.draw()
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = axis.get_view_interval()
+        assert 2 <= sum(low <= at <= high for at in axis.get_majorticklocs()) <= 12
+
+
+@pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("size", [(2.4, 1.8), (5.2, 3.7), (12.0, 9.0)])
+def test_a_legend_below_leaves_the_axis_its_title(display, size):
+    figure = plt.figure(figsize=size)
+    ax = figure.add_axes((0.2, 0.6, 0.75, 0.35))
+    y, p = TABLES["zeros"]
+    for i in range(10):
+        display.from_predictions(y, p ** (1 + 0.02 * i), name=f"model {i}", ax=ax)
+    figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().y1 <= ax.xaxis.label.get_window_extent().y0
+
+
+def test_a_legend_on_the_axes_keeps_off_error_bars():
+    display = CalibrationDisplay.from_predictions(*TABLES["zeros"], name="model")
+    ax = display.ax_
+    display.figure_.canvas.draw()
+    bars = max(ax.lines, key=lambda line: line.get_xdata().size)
+    assert bars.get_xdata().size == 3 * display.error.size
+    legend = ax.get_legend().get_window_extent()
+    ends = ax.transData.transform(np.array(bars.get_xydata())[~np.isnan(bars.get_ydata())])
+    assert not any(legend.contains(*end) for end in ends)
+
+
+def test_areas_and_bars_of_several_models_do_not_cover_one_another():
+    y, p = TABLES["zeros"]
+    for display in (PredictionDisplay, RatioDisplay):
+        ax = display.from_predictions(y, p).ax_
+        alone = _areas(ax)
+        display.from_predictions(y, 2 * p, ax=ax)
+        assert (alone > 0, _areas(ax)) == (True, 0)
+    ax = DecileDisplay.from_predictions(y, p, name="a").ax_
+    for name in "bc":
+        DecileDisplay.from_predictions(y, np.round(p), name=name, ax=ax)
+    spans = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
+    assert all(end <= start + 1e-9 for (_, end), (start, _) in itertools.pairwise(spans))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]
+
+
+def _areas(ax):
+    return sum(isinstance(artist, PolyCollection) for artist in ax.collections) + sum(
+        isinstance(artist, StepPatch) and artist.get_fill() for artist in ax.patches
+    )
+
+
+def test_ratios_of_zero_and_below_are_said_and_marked():
+    y = np.repeat([1.0, 2.0, 4.0, 8.0], 5)
+    display = ErrorRatioDisplay.from_predictions(y, np.repeat([-1.0, 0.0, 2.0, 8.0], 5), n_bins=4, name="model")
+    np.testing.assert_allclose(display.ratio, [-1.0, 0.0, 0.5, 1.0])
+    words = display.ax_.get_legend().get_texts()[-1].get_text()
+    assert words == "model: no labels of 0; 0 or less in 2 of 4 buckets"
+    marks = next(line for line in display.ax_.lines if line.get_marker() == "v")
+    np.testing.assert_array_equal(marks.get_xdata(), [1.0, 2.0])
+    display.figure_.canvas.draw()
+
+
+def test_small_errors_look_small():
+    ax = ErrorRatioDisplay.from_predictions(MEAN, 1.01 * MEAN).ax_
+    low, high = ax.get_ylim()
+    assert low < 0.5
+    assert high > 2.0
 
 
 @pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)
@@ -109,6 +219,17 @@ def test_quantiles_by_hand():
     np.testing.assert_allclose(display.quantiles[1], 50 + display.quantiles[0])
 
 
+def test_quantiles_are_numpys():
+    y, p = TABLES["zeros"]
+    w = rng.integers(1, 4, 400).astype(float)
+    display = PredictionDisplay.from_predictions(y, np.round(p), sample_weight=w)
+    table = decile_table(y, np.round(p), w, n_bins=25)
+    for low, high, found in zip(table.low, table.high, display.quantiles, strict=True):
+        part = (np.round(p) >= low) & (np.round(p) <= high)
+        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+        np.testing.assert_array_equal(found, np.quantile(y[part], levels, weights=w[part], method="inverted_cdf"))
+
+
 def test_gain_by_hand():
     display = GainDisplay.from_predictions([0, 4, 2, 2], [1, 3, 2, 2])
     np.testing.assert_allclose(display.gain, [0, 0.5, 1, 1])
@@ -147,6 +268,14 @@ def test_learning_curves():
     display.figure_.canvas.draw()
     both = BucketRegressor(n_buckets=8, n_estimators=10, n_jobs=1).fit(X, y, eval_set=[(X, y), (X, y)])
     LearningCurveDisplay.from_estimator(both).figure_.canvas.draw()
+    # Several models on one plot: each round that is kept lies on its own curve, in its colour.
+    ax = LearningCurveDisplay({("a", "mae"): [3.0, 2.0, 2.5]}, 2, "first").plot().ax_
+    LearningCurveDisplay({("a", "mae"): [4.0, 3.0, 2.0]}, 3, "second").plot(ax)
+    dots = [(line.get_xydata().tolist(), line.get_color()) for line in ax.lines if line.get_marker() == "o"]
+    curves = [line.get_color() for line in ax.lines if line.get_marker() == "None"]
+    assert dots == [([[2.0, 2.0]], curves[0]), ([[3.0, 2.0]], curves[1])]
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["first: mae, kept 2 rounds", "second: mae, kept 3 rounds"]
     with pytest.raises(ValueError, match="watched nothing while it was trained: fit it with eval_set="):
         LearningCurveDisplay.from_estimator(GBRegressor(n_estimators=2, n_jobs=1).fit(X, y))
     with pytest.raises(ValueError, match="metric='rmse' was not watched"):
