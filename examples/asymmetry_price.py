@@ -81,7 +81,7 @@ def picture(run: Run, found: dict, scaled: dict) -> None:
                 ax.plot(x, y, "o", color=COLOURS[-1], markersize=4)
                 above = {"xytext": (4, 4)} if name.startswith("s_low") else {"xytext": (-4, -10), "ha": "right"}
                 ax.annotate(name, (x, y), textcoords="offset points", fontsize=8, **above)
-        ax.set(xlabel="revenue, % of who knows the truth", title=label)
+        ax.set(xlim=(0, 330), xlabel="revenue, % of who knows the truth", title=label)
     ax.set_yscale("log")
     ax.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
     ax.legend(frameon=False)
