@@ -274,6 +274,14 @@ def test_xauc_counts_ties_as_asked(ties, value):
     assert metrics.xauc(Y, P, ties=ties) == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.parametrize("ties", ["half", "inversions"])
+def test_pairs_of_weights_that_are_far_apart(ties):
+    """Squares of sums less sums of squares would lose the light rows: 1e40 + 2e15 is 1e40."""
+    for w in ([1e20, 1e-5], [1.0, 1e-25]):
+        assert metrics.xauc([0, 1], [1, 2], w, ties=ties) == 1.0
+        assert metrics.xauc([0, 1], [2, 1], w, ties=ties) == 0.0
+
+
 def test_inversions_count_tied_labels_as_right():
     assert metrics.xauc([0, 0, 1], [2, 1, 3], ties="inversions") == 1.0
     assert metrics.xauc([0, 0, 1], [2, 1, 0], ties="inversions") == pytest.approx(1 / 3)

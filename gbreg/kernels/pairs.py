@@ -101,27 +101,28 @@ def _reverse(y: Floats, w: Floats, start: int, stop: int) -> None:
 
 
 @numba.njit(nogil=True)
-def _squared_runs(key: Floats, w: Floats) -> float:
-    """Sum of the squared weights of runs of equal keys."""
-    total = run = 0.0
+def _apart(key: Floats, w: Floats) -> float:
+    """Sum of w_i w_j over pairs of different keys, which are sorted."""
+    pairs = before = run = 0.0
     for i in range(key.size):
         if i > 0 and key[i] != key[i - 1]:
-            total += run * run
+            before += run
             run = 0.0
+        pairs += w[i] * before
         run += w[i]
-    return total + run * run
+    return pairs
 
 
 @numba.njit(nogil=True)
 def _in_order(p: Floats, y: Floats, w: Floats) -> tuple[float, float]:
-    """Sum of w_i w_j over rows with p_i < p_j and y_i < y_j, and of squared weights of rows equal in both; p does not fall.
+    """Sum of w_i w_j over rows with p_i < p_j and y_i < y_j, and over those of one p and two labels; p does not fall.
 
     Sorts y and w by y, in place. Many rows of one p are sorted among themselves, and no pair of theirs counted; what they
     leave is cut into short runs, of which no two neighbours fit into one.
     """
     n, runs = p.size, 0
     starts = np.zeros(2 * n // _SHORT + 3, dtype=np.int64)
-    right = equal = 0.0
+    right = tied = 0.0
     start = 0
     while start < n:
         stop = start + 1
@@ -138,13 +139,13 @@ def _in_order(p: Floats, y: Floats, w: Floats) -> tuple[float, float]:
         elif stop - start > 1:
             _insert(y, w, start, stop)
             _reverse(y, w, start, stop)  # falling labels of one p are no pairs in order
-        equal += _squared_runs(y[start:stop], w[start:stop])
+        tied += _apart(y[start:stop], w[start:stop])
         start = stop
     if starts[runs] < n:
         right += _insert(y, w, starts[runs], n)
         runs += 1
         starts[runs] = n
-    return right + _merge_runs(y, w, starts[: runs + 1]), equal
+    return right + _merge_runs(y, w, starts[: runs + 1]), tied
 
 
 @numba.njit(nogil=True)
@@ -152,19 +153,17 @@ def pair_counts(p: Floats, y: Floats, w: Floats, starts: Places) -> Floats:
     """What `gbreg.metrics` needs to know of the pairs of each group of rows, shape (n_groups, 5).
 
     Rows of a group lie between two of `starts`, by rising p; labels and weights are sorted in place. Columns: the weight
-    w_i w_j of pairs in order in both, of pairs of one label, of pairs of one prediction, of pairs of one of each, of all.
+    w_i w_j of pairs in order in both, of two labels and one prediction, of two labels, of two predictions, of all.
     """
     counts = np.empty((starts.size - 1, 5))
     for g in range(starts.size - 1):
         rows = slice(starts[g], starts[g + 1])
-        own = total = 0.0
+        counts[g, 3] = _apart(p[rows], w[rows])
+        counts[g, 0], counts[g, 1] = _in_order(p[rows], y[rows], w[rows])
+        counts[g, 2] = _apart(y[rows], w[rows])
+        every = before = 0.0
         for i in range(starts[g], starts[g + 1]):
-            own += w[i] * w[i]
-            total += w[i]
-        by_prediction = _squared_runs(p[rows], w[rows])
-        counts[g, 0], by_both = _in_order(p[rows], y[rows], w[rows])
-        counts[g, 1] = 0.5 * (_squared_runs(y[rows], w[rows]) - own)
-        counts[g, 2] = 0.5 * (by_prediction - own)
-        counts[g, 3] = 0.5 * (by_both - own)
-        counts[g, 4] = 0.5 * (total**2 - own)
+            every += w[i] * before
+            before += w[i]
+        counts[g, 4] = every
     return counts

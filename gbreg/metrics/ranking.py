@@ -20,24 +20,17 @@ class _Pairs:
     Parameters
     ----------
     in_order : both differ, and the larger label has the larger prediction
-    same_label, same_prediction, same_both
+    tied : two labels, one prediction
+    comparable : two labels
+    told_apart : two predictions
     all : all pairs of two rows
     """
 
     in_order: Floats
-    same_label: Floats
-    same_prediction: Floats
-    same_both: Floats
+    tied: Floats
+    comparable: Floats
+    told_apart: Floats
     all: Floats
-
-    @property
-    def comparable(self) -> Floats:
-        return self.all - self.same_label
-
-    @property
-    def tied(self) -> Floats:
-        """Comparable pairs with one prediction."""
-        return self.same_prediction - self.same_both
 
     @property
     def reversed(self) -> Floats:
@@ -156,7 +149,7 @@ def kendall(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
     if y.min() == y.max() or p.min() == p.max():
         return float("nan")
     pairs = _pairs(y, p, w)
-    scale = np.sqrt(pairs.comparable * (pairs.all - pairs.same_prediction))
+    scale = np.sqrt(pairs.comparable * pairs.told_apart)
     return float(((pairs.in_order - pairs.reversed) / scale)[0])
 
 
