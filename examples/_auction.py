@@ -41,6 +41,7 @@ class Market:
         return cls(gmv, gmv / TARGET * np.exp(RIVALS_SIGMA * noise))
 
     def outcome(self, predicted: np.ndarray) -> Outcome:
+        """What bids of predicted GMV / TARGET come to; at least one of them must win."""
         bid = predicted / TARGET
         won = bid > self.rival
         gmv, paid = self.gmv[won].sum(), bid[won].sum()
