@@ -65,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     profit = {name: np.mean(rows[:, 1]) for name, rows in of["as predicted"].items()}
     print(
         f"Answer: Huberpp, but scaled: held at the target ROI it wins {lead['Huber']:z.0f} points more of the GMV than "
-        f"Huber, {lead['Huber, delta 3']:z.0f} more than with delta 3, {lead['Huber, log']:z.0f} more than on a log link, where "
-        f"cheap orders still bring it {cheap:z.0f} points more ROI; as predicted it earns {profit['Huberpp']:.0f}% of the "
-        f"profit, Huber {profit['Huber']:.0f}%, squared error {profit['squared error']:.0f}%"
+        f"Huber, {lead['Huber, delta 3']:z.0f} more than with delta 3, {lead['Huber, log']:z.0f} more than on a log link, "
+        f"where cheap orders still bring it {cheap:z.0f} points more ROI; as predicted it earns {profit['Huberpp']:.0f}% of "
+        f"the profit, Huber {profit['Huber']:.0f}%, squared error {profit['squared error']:.0f}%"
     )
 
 
