@@ -61,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     moved = {m: [figures[name][m].mean for name in ("symmetric AM", "s_low 8")] for m in MEASURES}
     roi, lost, over = (over_seeds(100 * values) for values in np.transpose(gained["s_low 8", "symmetric AM"]))
     print(
-        f"Answer: s_low 8 lifts revenue from {moved['revenue'][0]:.0%} to {moved['revenue'][1]:.0%} of that at true means, and "
-        f"ROI falls from {moved['roi'][0]:.0%} to {moved['roi'][1]:.0%} of the target; the symmetric AM times a factor does it "
-        f"as well: at equal revenue s_low 8 differs by {roi:+.1f} points of ROI, {lost:+.1f} of auctions lost, {over:+.1f} of "
-        f"overestimates"
+        f"Answer: s_low 8 lifts revenue from {moved['revenue'][0]:.0%} to {moved['revenue'][1]:.0%} of that at true means, "
+        f"and ROI falls from {moved['roi'][0]:.0%} to {moved['roi'][1]:.0%} of the target; the symmetric AM times a factor "
+        f"does it as well: at equal revenue s_low 8 differs by {roi:+.1f} points of ROI, {lost:+.1f} of auctions lost, "
+        f"{over:+.1f} of overestimates"
     )
 
 
