@@ -74,7 +74,7 @@ class CalibrationDisplay(OfPredictions):
         look = style.next_look(ax)
         # One line for all bars: quicker, and seen by what finds the legend a place. Bars may reach 0, the axis need not.
         bars = (np.repeat(x, 3), np.column_stack([low, high, np.full(y.size, np.nan)]).ravel())
-        ax.add_artist(Line2D(*bars, color=look["color"], linewidth=0.8, alpha=0.6))
+        ax.add_artist(Line2D(*bars, color=look["color"], linewidth=0.8, alpha=0.5))
         ax.update_datalim(np.column_stack([x, high]))
         number = "labels sum to 0" if np.isnan(self.pcoc) else f"sum {self.pcoc:.2f} of the labels'"
         ax.plot(x, y, marker="o", markersize=3.5, linewidth=1.2, label=labelled(self.name, number), **look)
@@ -126,7 +126,7 @@ class DecileDisplay(OfPredictions):
         style.finish(
             ax,
             "tenth of the rows, by prediction" if most == 10 else "group of the rows, by prediction",
-            "mean label (bars), prediction (points)",
+            "label (bars), prediction (points)",
         )
 
 

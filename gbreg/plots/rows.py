@@ -210,6 +210,6 @@ class RatioDisplay(OfPredictions):
         style.fill(ax, lambda: [ax.stairs(self.share, self.edges, fill=True, color=look["color"], alpha=0.15)])
         ax.stairs(self.share, self.edges, linewidth=1.3, label=label, **look)
         ax.set_ylim(0.0, 1.35 * max(self.share.max(), ax.get_ylim()[1] / 1.35))  # room for the legend
-        ax.set_xticks(range(-6, 7, 2))
+        ax.set_xticks(range(-6, 7, 3))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{2**k:g}" if k >= 0 else f"1/{2**-k:g}"))
         style.finish(ax, "prediction / label, positive labels", "share of the rows")

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = "#767676"
 SIZE = (5.2, 3.7)
-# Legends of more entries go below the axes.
+# Legends of more entries go below the axes, as do those that would take most of them.
 MANY = 5
 LEGEND_SIZE = 8
 
@@ -76,17 +76,18 @@ def finish(ax: Any, xlabel: str, ylabel: str) -> None:
 
 
 def legend_shape(ax: Any, labels: Sequence[str]) -> tuple[int, int]:
-    """Lines and columns of the legend below the axes, no lines if it is on them, as that of few models is."""
-    if len(labels) <= MANY:
-        return 0, 1
+    """Lines and columns of the legend below the axes, no lines if it is on them: of few models, where they have room."""
     # Half the font's size is what a letter takes in the mean; the line before the label takes four.
-    width = 72.0 * ax.bbox.width / ax.figure.dpi
-    columns = 2 if LEGEND_SIZE * (0.55 * max(map(len, labels)) + 4.0) <= 0.5 * width else 1
+    wide = LEGEND_SIZE * (0.55 * max(map(len, labels), default=0) + 4.0)
+    width, height = (72.0 * size / ax.figure.dpi for size in (ax.bbox.width, ax.bbox.height))
+    if len(labels) <= MANY and wide <= 0.9 * width and 1.5 * LEGEND_SIZE * len(labels) <= 0.5 * height:
+        return 0, 1
+    columns = 2 if wide <= 0.5 * width else 1
     return -(-len(labels) // columns), columns
 
 
 def _below(ax: Any, labels: Sequence[str]) -> dict[str, Any]:
-    """Where the legend of many models goes, which on the axes would hide the curves it names: under their title."""
+    """Where a legend goes that on the axes would hide the curves it names: under their title."""
     from matplotlib.transforms import ScaledTranslation
 
     lines, columns = legend_shape(ax, labels)
