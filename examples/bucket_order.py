@@ -61,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     picture(run, {name: 100 * ratio for name, ratio in crps_ratio.items()}, fitted, world["data"][n : n + 1])
     soft, unbiased, ordinal = (over_seeds(crps_ratio[name]) for name in (NOTES, UNBIASED, ORDINAL))
     print(
-        f"Answer: a little: ordinal models have {ordinal:.1%} of its CRPS, unbiased soft labels {unbiased:.1%}, those of the "
-        f"notes {soft:.1%} and a mean {over_seeds(figures[NOTES]['bias']):+.0%} off"
+        f"Answer: a little: ordinal models have {ordinal:.1%} of its CRPS, unbiased soft labels {unbiased:.1%}, the "
+        f"notes' {soft:.1%} and a mean {over_seeds(figures[NOTES]['bias']):+.0%} off"
     )
 
 
