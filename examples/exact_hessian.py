@@ -6,8 +6,8 @@ leaves: labels log-normal with sigma up to 2.5, starts below, among or above the
 one step raises the loss that it should lower. Then whole models on ordinary data.
 
 Found: floored exact Hessians raise the loss in a few leaves of a hundred under gamma and in four of ten under Huberpp, and
-whole models of Huberpp on the log link explode; with the safe curvature no leaf and no model does. LOSSES.md 1.1 has the
-same order with other shares: they depend on where a leaf starts.
+whole models of Huberpp on the log link explode; with the safe curvature no leaf and no model does. The definitions
+that gbreg was built from (LOSSES.md 1.1) have other shares, as they depend on where a leaf starts.
 """
 
 from __future__ import annotations

@@ -131,6 +131,9 @@ class WCE(PointwiseLoss):
     m (1 + m). With a mean far below 1 it is that of `Poisson`, far above 1 that of `Gamma`: seconds and hours give two
     losses. `geometric_fit` says whether labels scatter like that.
 
+    At the minimum the sum of (w - m) / (1 + m) is 0, not that of w - m: where little can be learnt from few rows, sums are
+    low, of large labels most (examples/gradient_asymmetry.py): calibrate.
+
     Covington, Adams & Sargin (2016), "Deep Neural Networks for YouTube Recommendations"; the seed notes.
     """
 

@@ -506,7 +506,8 @@ class TransformedSquaredError(PointwiseLoss):
     Notes
     -----
     Domain: y >= 0. Functional: T^-1 of the mean of T(y); with smearing, the mean if residuals do not depend on x.
-    Scale-equivariant for "power" only. On zero-inflated, very heavy tails the smeared sum can be far off: calibrate.
+    Scale-equivariant for "power" only. Where little can be learnt from few, noisy rows the smeared sum is short, by a
+    fifth in examples/log_bias.py: calibrate.
     Duan (1983), "Smearing Estimate: A Nonparametric Retransformation Method", JASA 78.
     """
 
