@@ -61,7 +61,7 @@ class BoostedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[
         self,
         *,
         engine: str = "lightgbm",
-        n_estimators: int = 100,
+        n_estimators: Any = 100,
         learning_rate: float = 0.1,
         max_leaves: int = 31,
         max_depth: int | None = None,

@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
 from gbreg.calibration import AnyCalibrator
-from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.preset import DistributionalPreset
+from gbreg.estimators.preset import ROUNDS, DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import SoftmaxBuckets
 
@@ -28,9 +27,13 @@ class BucketRegressor(DistributionalPreset):
     zeros : {"hurdle", "bucket"}, default "hurdle"
         Whether labels of 0 are left to a binary model of their own, with the buckets on the positive ones, or are one of
         the buckets. Without zeros both are the same.
+    functional : {"mean", "median", "mode", "log_mean"} or float, default "mean"
+        What `predict` reads from the distribution, so that scikit-learn's scorers and searches judge that; as in `predict`.
     reg_lambda : float >= 0, default 100.0
         More than elsewhere, and measured: the binary part ranks better for it, and both parts overfit less.
-    engine, n_estimators, ..., verbose
+    n_estimators : int or (int, int), default 100
+        Rounds, at most, of both boosters; or of the binary part, and of the other.
+    engine, learning_rate, ..., verbose
         As in `GBRegressor`.
 
     Attributes
@@ -55,7 +58,11 @@ class BucketRegressor(DistributionalPreset):
     ((2000,), (2000, 2))
     """
 
-    _parameter_constraints = {**BoostedRegressor._parameter_constraints, "zeros": [StrOptions({"hurdle", "bucket"})]}
+    _parameter_constraints = {
+        **DistributionalPreset._parameter_constraints,
+        "n_estimators": ROUNDS,
+        "zeros": [StrOptions({"hurdle", "bucket"})],
+    }
 
     def __init__(
         self,
@@ -71,9 +78,10 @@ class BucketRegressor(DistributionalPreset):
         zeros: str = "hurdle",
         at: str = "representative",
         tail_shape: float | None = None,
+        functional: str | float = "mean",
         *,
         engine: str = "lightgbm",
-        n_estimators: int = 100,
+        n_estimators: int | tuple[int, int] = 100,
         learning_rate: float = 0.1,
         max_leaves: int = 31,
         max_depth: int | None = None,
@@ -127,6 +135,7 @@ class BucketRegressor(DistributionalPreset):
         self.zeros = zeros
         self.at = at
         self.tail_shape = tail_shape
+        self.functional = functional
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = SoftmaxBuckets(**{name: getattr(self, name) for name in SoftmaxBuckets._get_param_names()})

@@ -21,6 +21,8 @@ class OrdinalRegressor(DistributionalPreset):
     ----------
     n_buckets, edges, representative, thresholds, spread
         As in `gbreg.losses.OrdinalBuckets`.
+    functional : {"mean", "median", "mode", "log_mean"} or float, default "mean"
+        What `predict` reads from the distribution, so that scikit-learn's scorers and searches judge that; as in `predict`.
     engine, n_estimators, ..., verbose
         As in `GBRegressor`.
 
@@ -56,6 +58,7 @@ class OrdinalRegressor(DistributionalPreset):
         representative: str = "mean",
         thresholds: str = "shared",
         spread: bool = False,
+        functional: str | float = "mean",
         *,
         engine: str = "lightgbm",
         n_estimators: int = 100,
@@ -105,6 +108,7 @@ class OrdinalRegressor(DistributionalPreset):
         self.representative = representative
         self.thresholds = thresholds
         self.spread = spread
+        self.functional = functional
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = OrdinalBuckets(**{name: getattr(self, name) for name in OrdinalBuckets._get_param_names()})

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import Interval as RealInterval
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.calibration import PITCalibrator
+from gbreg.calibration import AnyCalibrator, Calibrator, PITCalibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.readout import READOUTS, Functional, read
 from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, check_groups, hold_out
 from gbreg.links import NON_NEGATIVE, Interval
 from gbreg.losses.base import Floats, Loss, check_inside, check_sample_weight
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
+
+
+# Of `n_estimators`, where a model may be a hurdle: rounds of both boosters, or of the binary one and of the other.
+ROUNDS = [*BoostedRegressor._parameter_constraints["n_estimators"], tuple, list]
 
 
 class Preset(BoostedRegressor, ABC):
@@ -47,8 +54,14 @@ class Preset(BoostedRegressor, ABC):
 
     def _hurdle(self, loss: Loss) -> HurdleRegressor:
         """A native binary model on all rows, and the loss on the positive ones; `eval_metric` is for the second."""
-        whether = {"eval_metric": "loss", "hessian": "safe", "native": "auto"}
-        return HurdleRegressor(self._boosted("bernoulli", **whether), self._boosted(loss))
+        rounds = self.n_estimators
+        if isinstance(rounds, tuple | list) and len(rounds) != 2:
+            raise ValueError(
+                f"n_estimators={rounds!r} must be rounds, or a pair of them: of the binary part, and of the other"
+            )
+        first, second = rounds if isinstance(rounds, tuple | list) else (rounds, rounds)
+        whether = {"eval_metric": "loss", "hessian": "safe", "native": "auto", "n_estimators": first}
+        return HurdleRegressor(self._boosted("bernoulli", **whether), self._boosted(loss, n_estimators=second))
 
     def fit(
         self,
@@ -197,18 +210,36 @@ class Preset(BoostedRegressor, ABC):
 class DistributionalPreset(Preset):
     """A preset whose model predicts distributions."""
 
+    _parameter_constraints = {
+        **BoostedRegressor._parameter_constraints,
+        "functional": [StrOptions(set(READOUTS)), RealInterval(Real, 0, 1, closed="neither")],
+    }
+
+    functional: str | float
+
+    def _new_calibrator(self) -> AnyCalibrator | None:
+        calibrator = super()._new_calibrator()
+        if isinstance(calibrator, Calibrator) and self.functional != "mean":
+            raise ValueError(
+                f"calibration={self.calibration!r} corrects the mean, and functional={self.functional!r} is read instead: "
+                "use calibration='pit', which corrects the whole distribution, or functional='mean'"
+            )
+        return calibrator
+
     def predict(self, X: Any, functional: Functional = None) -> Floats:
-        """Predictions of shape (n_samples,): the mean, or another readout of the predicted distribution.
+        """Predictions of shape (n_samples,): a readout of the predicted distribution.
 
         Parameters
         ----------
         X : table or array of shape (n_samples, n_features)
         functional : {"mean", "median", "mode", "log_mean"}, float or None
-            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the mean, calibrated if `calibration` is
-            set; nothing else is, but for "pit", with which all is read from the calibrated distribution.
+            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the estimator's own, by default the mean,
+            calibrated if `calibration` is set; nothing else is, but for "pit", with which all is read from the calibrated
+            distribution.
         """
         check_is_fitted(self, "calibrator_")
-        functional = self._to_read(functional)
+        own = None if self.functional == "mean" else self.functional
+        functional = self._to_read(own if functional is None else functional)
         return super().predict(X) if functional is None else read(self.predict_distribution(X), functional)
 
     def predict_distribution(self, X: Any) -> Distribution:

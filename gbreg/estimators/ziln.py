@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gbreg.calibration import AnyCalibrator
-from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.preset import DistributionalPreset
+from gbreg.estimators.preset import ROUNDS, DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import ZILN, LogNormal
 
@@ -22,7 +21,11 @@ class ZILNRegressor(DistributionalPreset):
         `ZILN` of three outputs, in less time. False trains that one.
     sigma_bounds : (float, float), default (0.01, 3.0)
         Least and greatest sigma of ln y; they keep the mean ``exp(m + sigma**2 / 2)`` finite.
-    engine, n_estimators, ..., verbose
+    functional : {"mean", "median", "mode", "log_mean"} or float, default "mean"
+        What `predict` reads from the distribution, so that scikit-learn's scorers and searches judge that; as in `predict`.
+    n_estimators : int or (int, int), default 100
+        Rounds, at most, of both boosters; or of the binary part, and of the other.
+    engine, learning_rate, ..., verbose
         As in `GBRegressor`.
 
     Attributes
@@ -50,15 +53,20 @@ class ZILNRegressor(DistributionalPreset):
     True
     """
 
-    _parameter_constraints = {**BoostedRegressor._parameter_constraints, "factorized": ["boolean"]}
+    _parameter_constraints = {
+        **DistributionalPreset._parameter_constraints,
+        "n_estimators": ROUNDS,
+        "factorized": ["boolean"],
+    }
 
     def __init__(
         self,
         factorized: bool = True,
         sigma_bounds: tuple[float, float] = (0.01, 3.0),
+        functional: str | float = "mean",
         *,
         engine: str = "lightgbm",
-        n_estimators: int = 100,
+        n_estimators: int | tuple[int, int] = 100,
         learning_rate: float = 0.1,
         max_leaves: int = 31,
         max_depth: int | None = None,
@@ -102,6 +110,7 @@ class ZILNRegressor(DistributionalPreset):
         )
         self.factorized = factorized
         self.sigma_bounds = sigma_bounds
+        self.functional = functional
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = LogNormal(self.sigma_bounds) if self.factorized else ZILN(self.sigma_bounds)

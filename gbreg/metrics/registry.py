@@ -23,6 +23,8 @@ class Metric:
     greater_is_better : bool
     target : float or None
         The best value, where that is neither the least nor the greatest (1 for PCOC).
+    functional : str
+        What of a predicted distribution does best by it: "median" by the absolute error, "log_mean" by order.
     by_row : callable of (y_true, distribution) or None
         Of a metric that takes predicted distributions, the losses, of shape (n_samples,), whose weighted mean it is.
     """
@@ -31,6 +33,7 @@ class Metric:
     function: Callable[..., float]
     greater_is_better: bool = False
     target: float | None = None
+    functional: str = "mean"
     by_row: Callable[..., Any] | None = None
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
@@ -40,19 +43,19 @@ class Metric:
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("mae", errors.mean_absolute_error),
+        Metric("mae", errors.mean_absolute_error, functional="median"),
         Metric("rmse", errors.root_mean_squared_error),
         Metric("mape", errors.mean_absolute_percentage_error),
-        Metric("wmape", errors.weighted_mean_absolute_percentage_error),
+        Metric("wmape", errors.weighted_mean_absolute_percentage_error, functional="median"),
         Metric("msle", errors.mean_squared_log_error),
         Metric("poisson_deviance", errors.poisson_deviance),
         Metric("gamma_deviance", errors.gamma_deviance),
         Metric("tweedie_deviance", errors.tweedie_deviance),
-        Metric("spearman", ranking.spearman, greater_is_better=True),
-        Metric("kendall", ranking.kendall, greater_is_better=True),
+        Metric("spearman", ranking.spearman, greater_is_better=True, functional="log_mean"),
+        Metric("kendall", ranking.kendall, greater_is_better=True, functional="log_mean"),
         Metric("gini", ranking.gini, greater_is_better=True),
         Metric("normalized_gini", ranking.normalized_gini, greater_is_better=True),
-        Metric("xauc", ranking.xauc, greater_is_better=True),
+        Metric("xauc", ranking.xauc, greater_is_better=True, functional="log_mean"),
         Metric("top_10%", sums.top_share, greater_is_better=True),
         Metric("pcoc", sums.pcoc, target=1.0),
         Metric("abs_log_pcoc", sums.abs_log_pcoc),

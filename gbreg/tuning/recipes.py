@@ -12,7 +12,8 @@ from sklearn.base import clone
 
 from gbreg.compare.models import boosted_parts, default_models, model_label, parse_model, with_boosting
 from gbreg.estimators import GBRegressor, HurdleRegressor
-from gbreg.estimators.base import BoostedRegressor
+from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
+from gbreg.estimators.preset import DistributionalPreset
 from gbreg.losses import Loss, get_loss
 from gbreg.losses.base import Choice
 from gbreg.tuning.space import BOOSTING, Range, Space, Suggests, search_space, with_losses
@@ -91,7 +92,11 @@ def one(estimator: Any, y: ArrayLike, space: Mapping[str, Range | None] | None) 
 
 
 def several(
-    template: Any, losses: str | Sequence[Any], y: ArrayLike, space: Mapping[str, Range | None] | None = None
+    template: Any,
+    losses: str | Sequence[Any],
+    y: ArrayLike,
+    space: Mapping[str, Range | None] | None = None,
+    functional: str = "mean",
 ) -> Search:
     """The search over models that differ in their losses; what the template sets of boosting holds for all.
 
@@ -105,12 +110,15 @@ def several(
         where there are any. "all" is `gbreg.compare.default_models`.
     y : array-like of shape (n_samples,)
     space : dict, optional
-        Ranges of the shared parameters of boosting.
+        Ranges of the parameters of boosting, which all models share, and of a model's own by its label and name, such as
+        ``"huberpp.loss__delta"``.
+    functional : str
+        What estimators that predict distributions read of them, where they are named and the name does not say.
 
     Raises
     ------
     ValueError
-        For a template that is no booster, and where no loss takes the labels.
+        For a template that is no booster, where no loss takes the labels, and for ranges of what is not searched.
     """
     if not isinstance(template, BoostedRegressor):
         raise ValueError(f"losses= need an estimator with the parameters of boosting, got {type(template).__name__}")
@@ -119,8 +127,7 @@ def several(
         raise ValueError(f"losses={roster!r} must be 'all', or a list such as [{roster!r}, 'tweedie']")
     models: dict[str, tuple[Any, Space]] = {}
     skipped = []
-    shared = [*BOOSTING]
-    for model in (variant for entry in roster for variant in _variants(entry, losses == "all")):
+    for model in (variant for entry in roster for variant in _variants(entry, losses == "all", functional)):
         model = _behind_hurdle(model, y)
         label = model_label(model)
         model = with_losses(with_boosting(model, template, template.engine))
@@ -129,13 +136,53 @@ def several(
         except ValueError as error:
             skipped.append((label, str(error)))
             continue
-        own = {k: v for k, v in known.ranges.items() if k.split("__")[-1] not in shared or k in known.of_losses}
-        models[label] = (model, Space(own, known.of_losses))
+        models[label] = (model, _own(known))
     if not models:
         reasons = "; ".join(f"{label}: {reason}" for label, reason in skipped)
         raise ValueError(f"losses: none of the {len(skipped)} takes these labels: {reasons}")
-    boosting = search_space(GBRegressor(), space=space)
-    return Search(models, boosting, skipped)
+    asked = _by_label(space or {})
+    _check_asked(asked, models, dict(skipped))
+    for label in asked.keys() & models.keys():
+        model, _ = models[label]
+        models[label] = (model, _own(search_space(model, y=y, space=asked[label])))
+    return Search(models, search_space(GBRegressor(), space=asked.get("")), skipped)
+
+
+def _own(known: Space) -> Space:
+    """Without the parameters of boosting that models share."""
+    own = {k: v for k, v in known.ranges.items() if k.split("__")[-1] not in BOOSTING or k in known.of_losses}
+    return Space(own, known.of_losses)
+
+
+def _by_label(space: Mapping[str, Range | None]) -> dict[str, dict[str, Range | None]]:
+    """Ranges by the label before the last point of their names, which may have points too; "" for what models share.
+
+    >>> _by_label({"max_depth": None, "tweedie:power=1.5.learning_rate": None})
+    {'': {'max_depth': None}, 'tweedie:power=1.5': {'learning_rate': None}}
+    """
+    found: dict[str, dict[str, Range | None]] = {}
+    for entry, where in space.items():
+        label, _, name = entry.rpartition(".")
+        found.setdefault(label, {})[name] = where
+    return found
+
+
+def _check_asked(asked: Mapping[str, Mapping[str, Any]], models: Mapping[str, Any], skipped: Mapping[str, str]) -> None:
+    for label, ranges in asked.items():
+        if label in skipped:
+            raise ValueError(f"space: {label!r} is not searched: {skipped[label]}")
+        if label and label not in models:
+            raise ValueError(f"space: {label!r} is no recipe of this search: {', '.join(models)}")
+        for name in ranges:
+            boosting = name.split("__")[-1] in BOOSTING_PARAMETERS
+            if label and boosting:
+                raise ValueError(f"space: '{label}.{name}': recipes share the parameters of boosting: name them without one")
+            if not (label or boosting):
+                having = [known for known, (model, _) in models.items() if name in model.get_params()] or list(models)
+                raise ValueError(
+                    f"space: {name!r} is no parameter of boosting, which recipes share: name the recipe that it is for, as "
+                    f"in '{having[0]}.{name}'. Recipes are {', '.join(models)}"
+                )
 
 
 def _behind_hurdle(model: Any, y: ArrayLike) -> Any:
@@ -147,9 +194,11 @@ def _behind_hurdle(model: Any, y: ArrayLike) -> Any:
     return HurdleRegressor(GBRegressor("bernoulli"), model) if outside.size and not outside.any() else model
 
 
-def _variants(entry: Any, expand: bool) -> list[Any]:
+def _variants(entry: Any, expand: bool, functional: str) -> list[Any]:
     """Models of an entry: one on each link, where none is named."""
     model = parse_model(entry) if isinstance(entry, str) else GBRegressor(entry) if isinstance(entry, Loss) else entry
+    if isinstance(model, DistributionalPreset) and (expand or (isinstance(entry, str) and "functional=" not in entry)):
+        return [clone(model).set_params(functional=functional)]
     named = isinstance(entry, str) and ":" not in entry
     if not (isinstance(model, GBRegressor) and (named or expand) and "link" in get_loss(model.loss).get_params()):
         return [model]

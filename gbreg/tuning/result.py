@@ -13,6 +13,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gbreg.compare.models import boosted_parts
+from gbreg.estimators import HurdleRegressor
+from gbreg.estimators.preset import Preset
 from gbreg.metrics import Metric
 from gbreg.tuning.code import as_code
 from gbreg.tuning.recipes import Search
@@ -149,17 +151,19 @@ def _less_is_better(study: optuna.Study, trials: Sequence[FrozenTrial]) -> NDArr
 
 
 def _with_rounds(model: Any, trial: FrozenTrial, early_stopping_rounds: int | None) -> Any:
-    """The model with the rounds found instead of early stopping, where each booster's number can be set by itself.
-
-    Of two boosters with one number, as presets may have, each stops early by itself.
-    """
-    found = trial.user_attrs[ROUNDS]
+    """The model with the rounds found instead of early stopping, where the same boosters learnt something in every fold."""
     parts = list(boosted_parts(model))
-    if any(len(fold) != len(parts) for fold in found):
+    pairs = [isinstance(part, Preset) and isinstance(part._model(), HurdleRegressor) for part in parts]
+    found = trial.user_attrs[ROUNDS]
+    boosters = {len(fold) for fold in found}
+    if boosters == {len(parts)}:  # without labels of 0 the first of a pair has nothing to learn
+        pairs = [False] * len(parts)
+    elif boosters != {len(parts) + sum(pairs)}:
         stop_early(model, early_stopping_rounds)
         return model
-    for part, rounds in zip(parts, np.mean(found, axis=0), strict=True):
-        part.set_params(n_estimators=max(1, round(float(rounds))), early_stopping_rounds=None)
+    means = iter(max(1, round(float(rounds))) for rounds in np.mean(found, axis=0))
+    for part, pair in zip(parts, pairs, strict=True):
+        part.set_params(n_estimators=(next(means), next(means)) if pair else next(means), early_stopping_rounds=None)
     return model
 
 

@@ -106,9 +106,11 @@ def tune(
     losses : "all", or list of str, Loss or estimator, optional
         Search over models that differ in their losses too: names as on the command line (``"huberpp"``, "bucket",
         ``"tweedie:power=1.5"``), of which one without a link is tried on several, and one that takes no labels of 0 behind
-        a hurdle where there are any. The estimator gives the parameters of boosting.
+        a hurdle where there are any; of predicted distributions what suits the metric is read, for MAE the median. The
+        estimator gives the parameters of boosting.
     space : dict, optional
-        As in `suggest`.
+        As in `suggest`. In a search over losses, of the parameters of boosting, which all share, and of one recipe's own by
+        its label and name, such as ``"huberpp.loss__delta"``.
     early_stopping_rounds : int or None
         For boosters that set none themselves. They stop by the metric on the rows it is measured on; parts of a model of
         several by their own losses; models with `calibration` on a tenth of the training rows, by which they calibrate.
@@ -133,8 +135,8 @@ def tune(
         Of the sampler, of the split, and of boosters without a `random_state`. With one process, ``n_jobs=1`` and no
         `timeout` the study is the same every time, resumed or not.
     refit : bool
-        Whether to fit the best model to X and y, with the rounds found. Presets of two boosters, which share one number of
-        rounds, stop early instead, and models with `calibration` calibrate, on rows that they hold out as usual.
+        Whether to fit the best model to X and y, with the rounds found. Models with `calibration` calibrate on rows that
+        they hold out as usual.
     progress : callable, optional
         Called with a `Progress` after every trial.
 
@@ -192,7 +194,8 @@ def tune(
         seed=seed,
     )
     labels = folds[0].train[1]
-    search = one(estimator, labels, space) if losses is None else several(estimator, losses, labels, space)
+    read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
+    search = one(estimator, labels, space) if losses is None else several(estimator, losses, labels, space, read)
     _check_loss_metric(estimator, metrics, search)
     workers = thread_count(n_jobs)
     objective = Objective(search, folds, metrics, early_stopping_rounds, workers)
@@ -293,7 +296,7 @@ def _run(
     to_do = missing(study, n_trials)
     with warnings.catch_warnings():  # around all threads, for the filters are theirs together
         # A trial that ends in a constant has its score like any other, and one that was pruned had no chance.
-        warnings.filterwarnings("ignore", ".*a constant is predicted")
+        warnings.filterwarnings("ignore", "(?s).*a constant is predicted")  # long models are written on several lines
         try:
             if to_do:
                 study.optimize(objective, to_do, timeout, n_jobs=workers, catch=(Exception,), callbacks=[after])

@@ -14,7 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 from gbreg.compare.models import boosted_parts, fitted_parts
 from gbreg.engines import EachRound, SharedBins, thread_count
 from gbreg.estimators import GBRegressor, WCERegressor
-from gbreg.estimators.preset import Preset
+from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import PointwiseLoss
 from gbreg.metrics import Metric
 from gbreg.tuning.folds import Fold, Part
@@ -51,7 +51,7 @@ class Objective:
         self.n_threads = max(1, thread_count(None) // workers)
         self.bins = SharedBins(2 * len(folds) * workers)  # models of two boosters train on two sets of rows
         models = [model for model, _ in search.models.values()]
-        self.rounds = max((part.n_estimators for model in models for part in boosted_parts(model)), default=1)
+        self.rounds = max((int(np.max(part.n_estimators)) for model in models for part in boosted_parts(model)), default=1)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         trial.set_user_attr(OWNER, owner())
@@ -94,6 +94,8 @@ class Objective:
     def _watches_metric(model: Any) -> bool:
         """Whether the booster's own predictions are the model's, so that the metric can be followed round by round."""
         if isinstance(model, WCERegressor) and model.implementation != "loss":  # the booster is a classifier
+            return False
+        if isinstance(model, DistributionalPreset) and model.functional != "mean":
             return False
         return isinstance(model, GBRegressor) or (isinstance(model, Preset) and isinstance(model._model(), GBRegressor))
 

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, ZILNRegressor
+from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, ZILNRegressor, load
 from gbreg.estimators.base import BOOSTING_PARAMETERS
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import LogNormal, SoftmaxBuckets
@@ -27,7 +27,7 @@ def concrete(cls):
     return ([] if inspect.isabstract(cls) else [cls]) + below
 
 
-PRESETS = concrete(Preset)
+PRESETS = [cls for cls in concrete(Preset) if cls.__module__.startswith("gbreg.")]
 
 
 def spend(n=1200, seed=0):
@@ -91,6 +91,39 @@ def test_a_preset_is_the_model_built_by_hand(preset, model):
         np.testing.assert_array_equal(preset.predict(X, functional), model.predict(X, functional))
     np.testing.assert_allclose(preset.predict(X), preset.predict(X, "mean"), rtol=1e-12)
     np.testing.assert_array_equal(preset.predict_quantile(X, [0.1, 0.5]), model.predict_quantile(X, [0.1, 0.5]))
+
+
+@pytest.mark.parametrize("cls", [cls for cls in PRESETS if issubclass(cls, DistributionalPreset)])
+def test_the_functional_is_what_predict_reads(cls, tmp_path):
+    X, y, _ = spend()
+    usual = small(cls, "lightgbm").fit(X, y)
+    for functional in ("median", "log_mean", 0.9):
+        model = clone(usual).set_params(functional=functional).fit(X, y)
+        np.testing.assert_array_equal(model.predict(X), usual.predict(X, functional))
+        np.testing.assert_array_equal(model.predict(X, "mean"), usual.predict(X, "mean"))
+    model.save(tmp_path / "model.gbreg")
+    np.testing.assert_array_equal(load(tmp_path / "model.gbreg").predict(X), model.predict(X))
+    held = model.set_params(calibration="pit").fit(X, y)
+    np.testing.assert_array_equal(held.predict(X), held.predict_distribution(X).quantile(0.9))
+    with pytest.raises(ValueError, match=r"calibration='ratio' corrects the mean, and functional=0\.9 is read"):
+        model.set_params(calibration="ratio").fit(X, y)
+    with pytest.raises(ValueError, match="The 'functional' parameter"):
+        clone(usual).set_params(functional=1.5).fit(X, y)
+
+
+@pytest.mark.parametrize("cls", [BucketRegressor, ZILNRegressor])
+def test_rounds_of_each_part(cls, tmp_path):
+    X, y, _ = spend()
+    model = small(cls, "lightgbm").set_params(n_estimators=(3, 7)).fit(X, y)
+    assert model.best_iteration_ == (3, 7)
+    model.save(tmp_path / "model.gbreg")
+    again = load(tmp_path / "model.gbreg")
+    assert again.n_estimators == (3, 7)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match=r"n_estimators=\(3, 7, 9\) must be rounds, or a pair of them"):
+        clone(model).set_params(n_estimators=(3, 7, 9)).fit(X, y)
+    with pytest.raises(ValueError, match="'n_estimators' parameter of GBRegressor"):
+        clone(model).set_params(n_estimators=(3, 0)).fit(X, y)
 
 
 def test_what_is_told_of_two_parts():

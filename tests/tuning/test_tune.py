@@ -14,10 +14,10 @@ import optuna
 import pytest
 from sklearn.base import clone
 
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, WCERegressor
+from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, WCERegressor, ZILNRegressor
 from gbreg.losses import Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
-from gbreg.tuning import Choice, Progress, Tuned, tune
+from gbreg.tuning import Choice, LogUniform, Progress, Tuned, Uniform, tune
 from gbreg.tuning.folds import make_folds
 from tests.tuning.test_space import spend
 
@@ -81,6 +81,26 @@ def test_losses_are_fitted_to_the_rows_that_train_and_to_no_other() -> None:
     assert Peeking.seen
     for labels in Peeking.seen:
         assert any(np.array_equal(labels, each) for each in trained)
+
+
+def test_edges_of_buckets_are_those_of_the_rows_that_train() -> None:
+    X, y = spend()
+    seen = []
+
+    class Peeking(BucketRegressor):
+        def predict(self, X: Any, functional: Any = None) -> Any:
+            seen.append(self.loss_[1].edges_)
+            return super().predict(X, functional)
+
+    model = Peeking(n_buckets=8, n_estimators=2)
+    kept = dict.fromkeys([*FEW, "n_buckets", "edges", "rank"])
+    tune(model, X, y, metric="mae", n_trials=1, cv=3, refit=False, seed=5, space=kept)
+    folds = make_folds(GBRegressor(), X, y, cv=3, seed=5)
+    assert len(seen) == 3
+    loss = model._model().regressor.loss  # type: ignore[union-attr]
+    for edges, fold in zip(seen, folds, strict=True):
+        np.testing.assert_array_equal(edges, clone(loss).fit(fold.train[1][fold.train[1] > 0]).edges_)
+        assert not np.array_equal(edges, clone(loss).fit(y[y > 0]).edges_)
 
 
 def test_a_calibrator_learns_from_rows_that_neither_train_nor_measure() -> None:
@@ -256,6 +276,24 @@ def test_models_of_several_boosters_are_pruned_between_folds() -> None:
     rounds = np.mean(found.trials_[found.best_trial_.number].rounds, axis=0)
     assert [best.classifier.n_estimators, best.regressor.n_estimators] == [max(1, round(r)) for r in rounds]
     assert best.regressor_.best_iteration_ == best.regressor.n_estimators
+
+
+@pytest.mark.parametrize("zeros", [0.3, 0.0])
+def test_presets_of_two_boosters_are_refitted_with_the_rounds_of_each(zeros: float) -> None:
+    X, y = spend(zeros=zeros)
+    model = ZILNRegressor(n_estimators=60, learning_rate=0.3, n_jobs=1)
+    found = tune(model, X, y, metric="mae", n_trials=2, cv=2, early_stopping_rounds=5, space={**FEW, "learning_rate": None})
+    rounds = np.mean(found.trials_[found.best_trial_.number].rounds, axis=0)
+    expected = tuple(max(1, round(r)) for r in rounds)
+    assert len(expected) == (2 if zeros else 1)
+    assert max(expected) < 60
+    best = found.best_estimator_
+    assert best.n_estimators == (expected if zeros else expected[0])
+    assert best.early_stopping_rounds is None
+    assert best.best_iteration_ == (expected if zeros else (None, *expected))
+    made: dict[str, Any] = {}
+    exec(found.code(), made)
+    np.testing.assert_array_equal(made["model"].fit(X, y).predict(X), best.predict(X))
 
 
 @pytest.mark.parametrize(("implementation", "follows"), [("loss", True), ("duplicate", False), ("youtube", False)])
@@ -435,9 +473,20 @@ def test_every_model_is_tried_as_it_is_given_first() -> None:
     assert first["reg_lambda"] == 1e-3  # its 0 is outside the range
     assert second["learning_rate"] != 0.05
     labels = ["huber:link=log", "bucket", "poisson"]
-    found = quick(given, n_trials=4, space={}, losses=labels, refit=False)
+    found = quick(given, metric="rmse", n_trials=4, space={}, losses=labels, refit=False)
     assert [trial.parameters["recipe"] for trial in found.trials_[:3]] == labels
     assert [trial.parameters["reg_lambda"] for trial in found.trials_[:3]] == [1e-3, 100.0, 1e-3]
+
+
+@pytest.mark.parametrize(("metric", "functional"), [("mae", "median"), ("xauc", "log_mean"), ("rmse", "mean")])
+def test_a_loss_search_reads_of_distributions_what_suits_the_metric(metric: str, functional: str) -> None:
+    X, y = spend()
+    train, test = (X[:200], y[:200]), (X[200:], y[200:])
+    given = {"eval_set": test, "metric": metric, "n_trials": 1, "refit": False}
+    best = tune(GBRegressor(n_estimators=5), *train, losses=["ziln"], **given)
+    assert best.best_estimator_.functional == functional
+    distribution = best.best_estimator_.fit(*train, eval_set=test).predict_distribution(X[200:])
+    assert best.best_score_ == pytest.approx(get_metric(metric)(y[200:], getattr(distribution, functional)()), rel=1e-6)
 
 
 def test_losses_links_and_their_parameters_are_one_space() -> None:
@@ -464,6 +513,48 @@ def test_a_loss_search_resumes(tmp_path: Path) -> None:
     quick(GBRegressor(n_estimators=4, n_jobs=1), losses=losses, n_trials=6, space=None, storage=tmp_path / "s.db")
     resumed = quick(GBRegressor(n_estimators=4, n_jobs=1), losses=losses, n_trials=14, space=None, storage=tmp_path / "s.db")
     assert told(resumed) == told(whole)
+
+
+def test_ranges_of_one_recipe_and_of_all() -> None:
+    X, y = spend()
+    space = {
+        "huber.loss__delta": Uniform(1.0, 2.0),
+        "huber:link=log.loss__delta": None,
+        "hurdle:loss=am:link=log.regressor__loss__C": Choice((0.5, 2.0)),
+        "learning_rate": LogUniform(0.2, 0.25),
+        "max_leaves": None,
+    }
+    template = GBRegressor(n_estimators=2, n_jobs=1, max_leaves=5)
+    losses = ["huber", "huber:link=log", "am:link=log"]
+    found = tune(template, X, y, metric="mae", n_trials=12, losses=losses, space=space, sampler="random", refit=False)
+    assert {t.parameters["recipe"] for t in found.trials_} == {"huber", "huber:link=log", "hurdle:loss=am:link=log"}
+    for trial in found.trials_:
+        own, recipe = trial.parameters, trial.parameters["recipe"]
+        assert 0.2 <= own["learning_rate"] <= 0.25
+        assert "max_leaves" not in own
+        assert ("loss__delta" in own) == (recipe == "huber")
+        assert 1.0 <= own.get("loss__delta", 1.5) <= 2.0
+        assert (own.get("regressor__loss__C") in (0.5, 2.0)) == (recipe == "hurdle:loss=am:link=log")
+    assert found.best_estimator_.get_params().get("max_leaves", 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "loss__power",
+            "'loss__power' is no parameter of boosting, .* as in 'tweedie.loss__power'. Recipes are huber, tw",
+        ),
+        ("tweedie.learning_rate", "'tweedie.learning_rate': recipes share the parameters of boosting"),
+        ("tweedie.loss__pow", "'loss__pow' is not a parameter of the estimator: did you mean 'loss__power'"),
+        ("bucket.n_buckets", "'bucket' is no recipe of this search: huber, tweedie"),
+        ("bernoulli.loss__levels", "'bernoulli' is not searched: Bernoulli needs y"),
+    ],
+)
+def test_ranges_of_what_is_not_searched_are_refused(name: str, message: str) -> None:
+    losses = ["huber:link=identity", "tweedie:power=1.5", "bernoulli"]  # which the labels do not suit
+    with pytest.raises(ValueError, match=f"space: {message}"):
+        quick(GBRegressor(n_estimators=2), losses=losses, space={name: None}, n_trials=1)
 
 
 def test_losses_that_none_of_the_labels_suit() -> None:
