@@ -85,7 +85,12 @@ def picture(run: Run, shares: dict, drawn: tuple) -> None:
     left.set_yticks(at, [f"{loss.name}, {loss.link_.name}" for loss in LOSSES])
     left.invert_yaxis()
     left.set(xlabel="leaves in which one step raises the loss, %", title="Every safe bar is 0")
-    right.set(yscale="log", xlabel="leaves, sorted, %", ylabel="loss after the step / before it", title="Huberpp, log link")
+    right.set(
+        yscale="log",
+        xlabel="leaves, sorted, %",
+        ylabel="loss after the step / before it",
+        title="Huberpp, log link; cut at $10^{12}$",
+    )
     right.axhline(1, color=COLOURS[-1], linewidth=0.8)
     left.legend(title="Hessian")
     run.save(figure, "exact_hessian")

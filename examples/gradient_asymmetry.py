@@ -50,9 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     picture(run, found)
     early, (short, long, _, _) = figures["squared error", ROUNDS[0]], figures["WCE", ROUNDS[-1]]
     print(
-        f"Answer: half: after {ROUNDS[-1]} rounds WCE's sums are {long:.0%} of the truth in long videos, {short:.0%} in "
-        f"short ones, too low as well; short ones are too long only while little is learnt, under squared error too "
-        f"({early[0]:.0%} after {ROUNDS[0]} rounds, long ones {early[1].mean:.0%})"
+        f"Answer: half of it: after {ROUNDS[-1]} rounds WCE's sums are {long:.0%} of the truth in long videos, {short:.0%} "
+        f"in short ones; these are too long only while little is learnt, under squared error as well ({early[0]:.0%} "
+        f"after {ROUNDS[0]} rounds)"
     )
 
 
