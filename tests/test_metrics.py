@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 from sklearn.dummy import DummyRegressor
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV
 
 from gbreg import metrics
@@ -17,6 +18,7 @@ from gbreg.distribution import LogNormalDistribution
 from gbreg.metrics import METRICS, Metric, get_metric
 
 steady = settings(max_examples=60, derandomize=True, deadline=None)
+undefined = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 # Few distinct values, so that ties are common; weights of 0 too.
 tables = st.lists(st.tuples(st.integers(0, 6), st.integers(-1, 6), st.integers(0, 3)), min_size=1, max_size=14).filter(
     lambda rows: any(w for _, _, w in rows)
@@ -87,6 +89,7 @@ def test_decile_calibration_error_by_hand():
     assert metrics.decile_calibration_error([1.0, 3.0], [2.0, 2.1], n_bins=1) == pytest.approx(0.1 / 4)
 
 
+@undefined
 @steady
 @given(rows=tables)
 def test_integer_weight_is_repetition(rows):
@@ -104,6 +107,7 @@ def pairs_gini(y, p, w):
     return float(np.sum(w[:, None] * w[None, :] * order))
 
 
+@undefined
 @steady
 @given(rows=tables)
 def test_normalized_gini_over_pairs(rows):
@@ -118,6 +122,7 @@ def test_normalized_gini_over_pairs(rows):
         assert metrics.normalized_gini(y, -y, w) == pytest.approx(-1.0)
 
 
+@undefined
 @steady
 @given(rows=tables)
 def test_xauc_over_pairs(rows):
@@ -144,6 +149,7 @@ def test_xauc_of_many_rows(n):
     assert metrics.xauc(y, p, w) == pytest.approx(np.sum(weight * right) / weight.sum(), rel=1e-12)
 
 
+@undefined
 @steady
 @given(runs=st.lists(st.integers(1, 60), min_size=1, max_size=12), labels=st.integers(1, 200), seed=st.integers(0, 9))
 def test_pairs_among_runs_of_ties(runs, labels, seed):
@@ -164,6 +170,7 @@ def test_pairs_among_runs_of_ties(runs, labels, seed):
         )
 
 
+@undefined
 @steady
 @given(rows=tables)
 def test_spearman_over_pairs(rows):
@@ -178,6 +185,7 @@ def test_spearman_over_pairs(rows):
         assert got == pytest.approx(covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1]), abs=1e-9)
 
 
+@undefined
 @steady
 @given(rows=tables)
 def test_decile_calibration_error_by_rows(rows):
@@ -211,26 +219,74 @@ def test_against_sklearn_and_scipy():
 @pytest.mark.parametrize(
     ("name", "y", "p", "value"),
     [
-        ("spearman", [1, 1, 1], [1, 2, 3], math.nan),
-        ("spearman", [1, 2, 3], [5, 5, 5], math.nan),
-        ("spearman", [1.0], [2.0], math.nan),
-        ("xauc", [1, 1, 1], [1, 2, 3], math.nan),
-        ("xauc", [1.0], [2.0], math.nan),
         ("xauc", [1, 2, 3], [5, 5, 5], 0.5),
-        ("normalized_gini", [2, 2], [1, 2], math.nan),
-        ("normalized_gini", [0, 0], [1, 2], math.nan),
-        ("normalized_gini", [-1, 2], [1, 2], math.nan),
+        ("gini", [1, 2], [7, 7], 0.0),
         ("normalized_gini", [1, 2], [7, 7], 0.0),
-        ("pcoc", [0, 0], [1, 2], math.nan),
-        ("pcoc", [-1, 1], [1, 2], math.nan),
-        ("decile_error", [0, 0], [1, 2], math.nan),
+        ("top_10%", [1, 2], [7, 7], 0.1),
+        ("decile_error", [1, 2], [1.5, 1.5], 0.0),
+        ("decile_mape", [1, 2], [1.5, 1.5], 0.0),
+        ("decile_mape", [2.0], [3.0], 0.5),
+        ("pcoc", [2.0], [3.0], 1.5),
+        ("pcoc", [1, 2], [0, 0], 0.0),
         ("abs_log_pcoc", [1, 1], [0, 0], math.inf),
         ("abs_log_pcoc", [1, 1], [-1, 0], math.inf),
+        ("over_2x", [0, 0], [1, 0], 0.5),
+        ("under_2x", [0, 0], [1, 0], 0.0),
         ("mae", [3.0], [3.0], 0.0),
+        ("rmse", [0, 0], [0, 0], 0.0),
+        ("msle", [0, 0], [0, 0], 0.0),
+        ("poisson_deviance", [0, 0], [1, 3], 4.0),
     ],
 )
-def test_degenerate_input(name, y, p, value):
-    assert METRICS[name](y, p) == pytest.approx(value, nan_ok=True)
+def test_degenerate_input_with_a_value(name, y, p, value):
+    assert METRICS[name](y, p) == pytest.approx(value, abs=1e-12)
+
+
+CONSTANT = "the labels are constant"
+
+
+@pytest.mark.parametrize(
+    ("metric", "y", "p", "reason"),
+    [
+        *((metric, y, [1, 2, 3], CONSTANT) for metric in ("spearman", "kendall", "xauc") for y in ([0, 0, 0], [2, 2, 2])),
+        *((metric, [1.0], [2.0], CONSTANT) for metric in ("spearman", "kendall", "xauc", "gini", "normalized_gini")),
+        *((metric, [1, 2, 3], [5, 5, 5], "the predictions are constant") for metric in ("spearman", "kendall")),
+        *((metric, [0, 0, 0], [1, 2, 3], CONSTANT) for metric in ("gini", "normalized_gini")),
+        *(
+            (metric, [-1, 2, 3], [1, 2, 3], "labels must be at least 0, the least is -1")
+            for metric in ("gini", "normalized_gini")
+        ),
+        *(
+            (metric, y, [1, 2, 3], "the labels sum to 0")
+            for metric in ("pcoc", "abs_log_pcoc", "decile_calibration_error", "top_share")
+            for y in ([0, 0, 0], [-1, 0, 1])
+        ),
+        *(
+            (metric, [0, 0, 0], [1, 2, 3], "all labels are 0")
+            for metric in ("mean_absolute_percentage_error", "weighted_mean_absolute_percentage_error")
+        ),
+        ("decile_mape", [0, 0, 0], [1, 2, 3], "the labels of each decile average 0"),
+    ],
+)
+def test_degenerate_input_without_a_value(metric, y, p, reason):
+    with pytest.warns(UndefinedMetricWarning, match=f"^{metric} is NaN: {reason}") as warned:
+        assert math.isnan(getattr(metrics, metric)(y, p))
+    assert [w.filename for w in warned] == [__file__]  # one, and it points here
+
+
+def test_degenerate_groups_segments_and_curves():
+    with pytest.warns(UndefinedMetricWarning, match="grouped_xauc is NaN: the labels are constant within each group"):
+        assert math.isnan(metrics.grouped_xauc([1, 1, 5, 5], [1, 2, 3, 4], groups=list("aabb")))
+    with pytest.warns(UndefinedMetricWarning, match="gain_curve is NaN: the labels sum to 0"):
+        assert np.isnan(metrics.gain_curve([0, 0], [1, 2])[1][1:]).all()
+    assert metrics.worst_segment_pcoc([0, 0], [1, 0], segment=["a", "b"]) == math.inf
+    with pytest.warns(UndefinedMetricWarning, match="worst_segment_pcoc is NaN: all labels and predictions are 0"):
+        assert math.isnan(metrics.worst_segment_pcoc([0, 0], [0, 0], segment=["a", "b"]))
+    # A segment of nothing, rightly predicted, is no bias, and does not hide one.
+    assert metrics.worst_segment_pcoc([0, 4], [0, 1], segment=["a", "b"], shrinkage=0.0) == 0.25
+    for table in (metrics.decile_table([0, 0], [3, 3]), metrics.decile_table([2.0], [3.0])):
+        assert (table.low, table.high, table.prediction) == (3.0, 3.0, 3.0)
+    assert metrics.profit_curve([0, 0], [3, 3], cost=1.0).best == (0.0, 0.0, math.inf)
 
 
 @pytest.mark.parametrize("metric", POINT.values(), ids=POINT)
@@ -238,9 +294,20 @@ def test_bad_input(metric):
     for arguments in (([1, 2], [1]), ([[1], [2]], [[1], [2]]), ([1, 2], [1, 2], [1])):
         with pytest.raises(ValueError, match="one-dimensional and of one length"):
             metric(*arguments)
-    for arguments in (([1, math.nan], [1, 2]), ([1, 2], [1, math.inf]), ([1, 2], [1, 2], [1, math.nan])):
-        with pytest.raises(ValueError, match="must be finite"):
+    for name, arguments in {
+        "y_true": ([1, math.nan], [1, 2]),
+        "y_pred": ([1, 2], [1, math.inf]),
+        "sample_weight": ([1, 2], [1, 2], [1, math.nan]),
+    }.items():
+        with pytest.raises(
+            ValueError, match=rf"{name} must be finite; 1 of 2 values are not \(first at row 1\): drop those"
+        ):
             metric(*arguments)
+    for name, arguments in {"y_true": (["a", "b"], [1, 2]), "y_pred": ([1, 2], [{}, {}])}.items():
+        with pytest.raises(ValueError, match=f"{name} must be numbers"):
+            metric(*arguments)
+    with pytest.raises(ValueError, match="y_true has no rows: a metric needs at least one"):
+        metric([], [])
     for weight in ([-1, 2], [0, 0]):
         with pytest.raises(ValueError, match="sample_weight must be >= 0, with at least one positive"):
             metric([1, 2], [1, 2], weight)
@@ -287,6 +354,7 @@ def test_inversions_count_tied_labels_as_right():
     assert metrics.xauc([0, 0, 1], [2, 1, 0], ties="inversions") == pytest.approx(1 / 3)
 
 
+@undefined
 @steady
 @given(rows=tables, groups=st.lists(st.sampled_from("abc"), min_size=14, max_size=14))
 def test_grouped_xauc_is_the_mean_over_groups(rows, groups):
@@ -339,7 +407,6 @@ def test_decile_table_by_hand():
 
 def test_decile_mape_leaves_out_labels_of_zero():
     assert metrics.decile_mape([0, 0, 2, 2], [1, 1, 3, 3], n_bins=2) == pytest.approx(0.5)
-    assert math.isnan(metrics.decile_mape([0, 0], [1, 2]))
 
 
 def test_gain_and_profit_by_hand():
@@ -491,9 +558,20 @@ def test_row_order_does_not_matter():
 
 
 def test_intervals_without_a_value():
-    nothing = metrics.interval("xauc", [1.0, 1.0], [1.0, 2.0])
+    with pytest.warns(UndefinedMetricWarning) as warned:
+        nothing = metrics.interval("xauc", [1.0, 1.0], [1.0, 2.0])
+    assert [str(w.message).split(":")[0] for w in warned] == ["xauc is NaN", "interval is NaN"]
     assert math.isnan(nothing.value)
     assert math.isnan(nothing.low)
+    with pytest.warns(UndefinedMetricWarning) as warned:
+        assert math.isnan(metrics.difference("abs_log_pcoc", [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]).value)
+    assert [str(w.message) for w in warned] == [
+        "difference is NaN: abs_log_pcoc is inf of the one and inf of the other",
+        "interval is NaN: 500 of 500 resamples have no value",
+    ]
+    # A third of the resamples lacks the one row that has a prediction: their ratio is 0, its logarithm infinite.
+    far = metrics.interval("abs_log_pcoc", np.ones(9), [1.0] + [0.0] * 8)
+    assert (far.low < far.value, far.high) == (True, math.inf)
     # One row of nine with a label: about one resample in three has none, and is left out.
     some = metrics.interval("pcoc", [1.0] + [0.0] * 8, np.full(9, 1 / 9))
     assert math.isfinite(some.high)
@@ -510,6 +588,7 @@ def test_quantiles_and_distributions():
     assert metrics.crps([0.5, 3.0], points, [1, 3]) == pytest.approx((0.5 + 3 * 2) / 4, rel=1e-6)
 
 
+@undefined
 @pytest.mark.parametrize("name", [name for name in POINT if name != "pcoc"])
 def test_scorers_have_the_sign_of_scikit_learn(name):
     model = DummyRegressor(strategy="constant", constant=2.0).fit([[0.0]] * 3, [1.0, 2.0, 4.0])
@@ -545,6 +624,17 @@ def test_scorers_search():
         (lambda: metrics.overestimated_share(Y, P, factor=0.0), "factor=0.0 must be above 0"),
         (lambda: metrics.underestimated_share(Y, P, factor=-1), "factor=-1 must be above 0"),
         (lambda: metrics.interval("mae", Y, P, n_resamples=0), "n_resamples=0 must be"),
+        (
+            lambda: metrics.profit_curve(Y, P, cost=[1.0, 2.0]),
+            r"cost must be a number, or one a row: y_true has shape \(4,\)",
+        ),
+        (lambda: metrics.profit_curve(Y, P, cost=math.nan), "cost must be finite; 1 of 1 values"),
+        (lambda: metrics.profit_curve(Y, P, cost=[1, 1, math.inf, 1]), r"cost must be finite; 1 of 4 .*first at row 2"),
+        (lambda: metrics.mid_ranks(np.array([1.0, math.nan]), np.ones(2)), "x must be finite; 1 of 2 values are not"),
+        (
+            lambda: metrics.crps([1.0, 1.0], LogNormalDistribution([0.0, 0.0], [1.0, 40.0])),
+            r"the CRPS of distributions without a finite mean must be finite; 1 of 2 values are not \(first at row 1\)",
+        ),
     ],
 )
 def test_bad_arguments(call, message):

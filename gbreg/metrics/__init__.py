@@ -1,8 +1,10 @@
 """Numbers a business reads, from labels, predictions and weights. All are called alike.
 
 Every metric takes ``(y_true, y_pred, sample_weight=None)``, arrays of shape (n_samples,), and returns a float; rows of
-weight 0 do not count. Where a metric has no value (a ranking of constant labels, a ratio to a sum of 0) it is NaN, and
-its docstring says when. `interval` says how sure it is, `scorer` makes it scikit-learn's, `METRICS` lists those with names.
+weight 0 do not count. Where a metric has no value (a ranking of constant labels, a ratio to a sum of 0) it is NaN: its
+docstring says when, and scikit-learn's `UndefinedMetricWarning` why. `ValueError` for rows that are none: no rows, all
+weights 0, anything missing or infinite. `interval` says how sure a metric is, `scorer` makes it scikit-learn's, `METRICS`
+lists those with names.
 """
 
 from gbreg.metrics.base import mid_ranks

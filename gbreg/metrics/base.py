@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import UndefinedMetricWarning
 
 Floats = NDArray[np.float64]
 
@@ -26,21 +28,60 @@ def checked(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
             f"y_pred is a {type(y_pred).__name__}, and this metric takes no distribution: give one prediction a row, such "
             "as its mean(), or score it by 'crps'"
         )
-    y, p = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
-    w = np.ones(y.shape) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    y, p = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
+    w = np.ones(y.shape) if sample_weight is None else numbers(sample_weight, "sample_weight")
     if y.ndim != 1 or p.shape != y.shape or w.shape != y.shape:
         raise ValueError(
             "y_true, y_pred and sample_weight must be one-dimensional and of one length, "
             f"got {y.shape}, {p.shape}, {w.shape}"
         )
-    if not (np.isfinite(y).all() and np.isfinite(p).all() and np.isfinite(w).all()):
-        raise ValueError("y_true, y_pred and sample_weight must be finite: drop rows with NaN or inf first")
+    if not y.size:
+        raise ValueError("y_true has no rows: a metric needs at least one")
+    for name, values in (("y_true", y), ("y_pred", p), ("sample_weight", w)):
+        check_finite(values, name)
     if (w < 0).any() or not w.any():
         raise ValueError("sample_weight must be >= 0, with at least one positive weight")
     if w.all():
         return y, p, w
     used = w > 0
     return y[used], p[used], w[used]
+
+
+def numbers(values: ArrayLike, name: str) -> Floats:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers: {error}") from error
+
+
+def check_finite(values: Floats, name: str) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        wrong = np.flatnonzero(~finite)
+        raise ValueError(
+            f"{name} must be finite; {wrong.size:,} of {values.size:,} values are not (first at row {wrong[0]}): drop those "
+            "rows"
+        )
+
+
+_quiet: ContextVar[bool] = ContextVar("_quiet", default=False)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within, a metric that has no value is NaN without a warning: where it is shown as missing."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def undefined(metric: str, reason: str) -> float:
+    """NaN, and an `UndefinedMetricWarning` that says why."""
+    if not _quiet.get():
+        warnings.warn(f"{metric} is NaN: {reason}", UndefinedMetricWarning, stacklevel=3)
+    return float("nan")
 
 
 def codes(values: ArrayLike, y_true: ArrayLike, sample_weight: ArrayLike | None, argument: str) -> tuple[Any, Any]:
@@ -122,6 +163,7 @@ def levels(x: Floats) -> Levels:
 
 def mid_ranks(x: Floats, w: Floats) -> Floats:
     """Weight below each value plus half the weight at it: an integer weight equals repetition."""
+    check_finite(x, "x")
     of = levels(x)
     at = of.sums(w)
     return (np.cumsum(at) - 0.5 * at)[of.place]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from gbreg.metrics.base import Floats, checked, is_distribution
+from gbreg.metrics.base import Floats, check_finite, checked, is_distribution, numbers, undefined
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
@@ -45,7 +45,9 @@ def mean_absolute_percentage_error(y_true: ArrayLike, y_pred: ArrayLike, sample_
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
     some = y != 0
-    return float(np.average(np.abs((y - p)[some] / y[some]), weights=w[some])) if some.any() else float("nan")
+    if not some.any():
+        return undefined("mean_absolute_percentage_error", "all labels are 0")
+    return float(np.average(np.abs((y - p)[some] / y[some]), weights=w[some]))
 
 
 def weighted_mean_absolute_percentage_error(
@@ -60,7 +62,9 @@ def weighted_mean_absolute_percentage_error(
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
     total = float(np.sum(w * np.abs(y)))
-    return float(np.sum(w * np.abs(y - p))) / total if total > 0 else float("nan")
+    if total == 0:
+        return undefined("weighted_mean_absolute_percentage_error", "all labels are 0")
+    return float(np.sum(w * np.abs(y - p))) / total
 
 
 def mean_squared_log_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -91,7 +95,9 @@ def pinball(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
 
 
 def poisson_deviance(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Mean Poisson deviance, scikit-learn's; lower is better, least at the mean. Needs y >= 0 and predictions above 0.
+    """Mean Poisson deviance, scikit-learn's; lower is better, least at the mean.
+
+    `ValueError` for negative labels, and for predictions of 0 and below.
 
     >>> round(poisson_deviance([0, 2], [1, 1]), 4)
     1.3863
@@ -128,8 +134,8 @@ def crps(y_true: ArrayLike, distribution: Distribution, sample_weight: ArrayLike
     """Mean continuous ranked probability score of predicted distributions, in the unit of the target; lower is better.
 
     The mean absolute error where the distribution is a point. Takes what ``predict_distribution(X)`` gives in the place of
-    predictions; `TypeError` for these. Source: Gneiting & Raftery (2007), "Strictly Proper Scoring Rules",
-    doi:10.1198/016214506000001437.
+    predictions; `TypeError` for these, `ValueError` for distributions whose mean is infinite. Source: Gneiting & Raftery
+    (2007), "Strictly Proper Scoring Rules", doi:10.1198/016214506000001437.
 
     >>> from gbreg.distribution import LogNormalDistribution
     >>> round(crps([1.0, 2.0], LogNormalDistribution(np.zeros(2), np.full(2, 1e-6))), 4)
@@ -146,4 +152,6 @@ def crps_by_row(y_true: ArrayLike, distribution: Distribution) -> Floats:
             f"crps takes predicted distributions, got {type(distribution).__name__}: give what predict_distribution(X) "
             "returns; of a prediction alone it would be the mean absolute error, 'mae'"
         )
-    return distribution.crps(np.asarray(y_true, dtype=np.float64))
+    each = distribution.crps(numbers(y_true, "y_true"))
+    check_finite(each, "the CRPS of distributions without a finite mean")
+    return each

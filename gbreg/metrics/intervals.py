@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.metrics.base import Floats, checked, codes, is_distribution
+from gbreg.metrics.base import Floats, checked, codes, is_distribution, quietly, undefined
 from gbreg.metrics.registry import Metric, get_metric
 
 AnyMetric = str | Metric | Callable[..., float]
@@ -79,7 +79,8 @@ def interval(
     """
     score = _of_weights(get_metric(metric), y_true, y_pred, sample_weight)
     w = _weights(y_true, sample_weight)
-    drawn = [score(weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
+    with quietly():
+        drawn = [score(weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
     return _interval(score(w), np.array(drawn), level)
 
 
@@ -109,8 +110,13 @@ def difference(
     named = get_metric(metric)
     one, other = (_of_weights(named, y_true, predicted, sample_weight) for predicted in (y_pred, other_pred))
     w = _weights(y_true, sample_weight)
-    drawn = [one(weight) - other(weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
-    return _interval(one(w) - other(w), np.array(drawn), level)
+    with quietly():
+        drawn = [one(weight) - other(weight) for weight in _resampled(w, by, level, n_resamples, random_state)]
+        first, second = one(w), other(w)
+    value = first - second
+    if np.isnan(value):
+        value = undefined("difference", f"{named.name} is {first:g} of the one and {second:g} of the other")
+    return _interval(value, np.array(drawn), level)
 
 
 def _of_weights(metric: Metric, y_true: Any, y_pred: Any, sample_weight: Any) -> Callable[[Floats], float]:
@@ -148,6 +154,9 @@ def _resampled(w: Floats, by: Any, level: float, n_resamples: int, random_state:
 def _interval(value: float, drawn: Floats, level: float) -> Interval:
     known = drawn[~np.isnan(drawn)]
     if 2 * known.size < drawn.size:
-        return Interval(value, float("nan"), float("nan"), level)
-    low, high = np.quantile(known, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+        nothing = undefined("interval", f"{drawn.size - known.size:,} of {drawn.size:,} resamples have no value")
+        return Interval(value, nothing, nothing, level)
+    bounds = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    # Between a number and infinity, the logarithm of a ratio of 0, there is nothing to interpolate.
+    low, high = np.quantile(known, bounds) if np.isfinite(known).all() else np.quantile(known, bounds, method="nearest")
     return Interval(value, float(low), float(high), level)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.metrics.base import Floats, checked, codes, levels, mid_ranks
+from gbreg.metrics.base import Floats, checked, codes, levels, mid_ranks, undefined
 
 TIES = ("half", "wrong", "right", "inversions")
+
+_CONSTANT = "the labels are constant, so no pair of rows has an order"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def xauc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     """
     _check_ties(ties)
     y, p, w = checked(y_true, y_pred, sample_weight)
-    return float("nan") if y.min() == y.max() else float(_pairs(y, p, w).xauc(ties)[0])
+    if y.min() == y.max():
+        return undefined("xauc", _CONSTANT)
+    return float(_pairs(y, p, w).xauc(ties)[0])
 
 
 def grouped_xauc(
@@ -124,7 +128,7 @@ def grouped_xauc(
     np.maximum.at(high, group, y)
     ranked = low < high
     if not ranked.any():
-        return float("nan")
+        return undefined("grouped_xauc", "the labels are constant within each group")
     counts = {"weight": np.bincount(group, weights=w), "pairs": pairs.comparable, "equal": np.ones(names.size)}[average]
     with np.errstate(invalid="ignore"):
         each = pairs.xauc(ties)
@@ -146,8 +150,10 @@ def kendall(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
     0.667
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
-    if y.min() == y.max() or p.min() == p.max():
-        return float("nan")
+    if y.min() == y.max():
+        return undefined("kendall", _CONSTANT)
+    if p.min() == p.max():
+        return undefined("kendall", "the predictions are constant")
     pairs = _pairs(y, p, w)
     scale = np.sqrt(pairs.comparable * pairs.told_apart)
     return float(((pairs.in_order - pairs.reversed) / scale)[0])
@@ -160,10 +166,13 @@ def spearman(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     0.8
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
+    if y.min() == y.max():
+        return undefined("spearman", _CONSTANT)
+    if p.min() == p.max():
+        return undefined("spearman", "the predictions are constant")
     a, b = mid_ranks(y, w), mid_ranks(p, w)
     a, b = a - np.average(a, weights=w), b - np.average(b, weights=w)
-    spread = np.sqrt(np.sum(w * a * a) * np.sum(w * b * b))
-    return float(np.sum(w * a * b) / spread) if spread > 0 else float("nan")
+    return float(np.sum(w * a * b) / np.sqrt(np.sum(w * a * a) * np.sum(w * b * b)))
 
 
 def _gini(y: Floats, order_by: Floats, w: Floats) -> float:
@@ -175,31 +184,36 @@ def _gini(y: Floats, order_by: Floats, w: Floats) -> float:
     return float(2.0 * area / (w.sum() * gain[-1]) - 1.0)
 
 
-def _has_gini(y: Floats) -> bool:
-    return bool(y.min() >= 0 and y.sum() > 0 and y.min() < y.max())
+def _no_gini(y: Floats) -> str:
+    """Why these labels have none, empty if they have."""
+    if y.min() < 0:
+        return f"labels must be at least 0, the least is {y.min():g}"
+    return "the labels are constant" if y.min() == y.max() else ""
 
 
 def gini(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Twice the area between the gain curve and the diagonal; higher is better, at most the Gini of the labels themselves.
 
-    0 for a random or constant ranking; ties share their labels evenly. NaN if the labels are constant, sum to 0, or are
-    negative somewhere. Source: as `normalized_gini`.
+    0 for a random or constant ranking; ties share their labels evenly. NaN if the labels are constant, or negative
+    somewhere. Source: as `normalized_gini`.
 
     >>> gini([0, 0, 1, 1], [1, 2, 3, 4])
     0.5
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
-    return _gini(y, p, w) if _has_gini(y) else float("nan")
+    reason = _no_gini(y)
+    return undefined("gini", reason) if reason else _gini(y, p, w)
 
 
 def normalized_gini(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Area between the gain curve and the diagonal, over that of a perfect ranking; higher is better.
 
     1 for a perfect ranking, 0 for a random or constant one; ties share their labels evenly. NaN if the labels are
-    constant, sum to 0, or are negative somewhere. Source: Wang, Liu & Miao (2019), arXiv 1912.07753.
+    constant, or negative somewhere. Source: Wang, Liu & Miao (2019), arXiv 1912.07753.
 
     >>> normalized_gini([0, 0, 1, 5], [1, 2, 3, 4])
     1.0
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
-    return _gini(y, p, w) / _gini(y, y, w) if _has_gini(y) else float("nan")
+    reason = _no_gini(y)
+    return undefined("normalized_gini", reason) if reason else _gini(y, p, w) / _gini(y, y, w)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbreg.metrics.base import Floats, checked, codes, levels
+from gbreg.metrics.base import Floats, check_finite, checked, codes, levels, numbers, quietly, undefined
+
+_NO_TOTAL = "the labels sum to 0"
 
 
 def pcoc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -19,7 +21,7 @@ def pcoc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     """
     y, p, w = checked(y_true, y_pred, sample_weight)
     observed = float(np.sum(w * y))
-    return float(np.sum(w * p)) / observed if observed != 0 else float("nan")
+    return float(np.sum(w * p)) / observed if observed != 0 else undefined("pcoc", _NO_TOTAL)
 
 
 def abs_log_pcoc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -30,16 +32,17 @@ def abs_log_pcoc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike 
     >>> round(abs_log_pcoc([1, 1], [2, 2]), 3), round(abs_log_pcoc([2, 2], [1, 1]), 3)
     (0.693, 0.693)
     """
-    ratio = pcoc(y_true, y_pred, sample_weight)
+    with quietly():
+        ratio = pcoc(y_true, y_pred, sample_weight)
     if np.isnan(ratio):
-        return ratio
+        return undefined("abs_log_pcoc", _NO_TOTAL)
     return abs(float(np.log(ratio))) if ratio > 0 else float("inf")
 
 
 def overestimated_share(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, factor: float = 2.0
 ) -> float:
-    """Share of rows predicted above `factor` times their label (any positive prediction, at a label of 0).
+    """Share of rows predicted above `factor` times their label (any positive prediction, at a label of 0); lower is better.
 
     >>> overestimated_share([1, 1, 0], [1.5, 3.0, 0.1])
     0.6666666666666666
@@ -52,7 +55,7 @@ def overestimated_share(
 def underestimated_share(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, factor: float = 2.0
 ) -> float:
-    """Share of rows predicted below their label divided by `factor`.
+    """Share of rows predicted below their label divided by `factor` (below 0, at a label of 0); lower is better.
 
     >>> underestimated_share([1, 1, 4], [1.5, 0.4, 1.0])
     0.6666666666666666
@@ -137,7 +140,7 @@ def decile_mape(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike |
     table = decile_table(y_true, y_pred, sample_weight, n_bins=n_bins)
     some = table.label != 0
     if not some.any():
-        return float("nan")
+        return undefined("decile_mape", "the labels of each decile average 0")
     return float(np.mean(np.abs(table.prediction[some] / table.label[some] - 1.0)))
 
 
@@ -153,7 +156,9 @@ def decile_calibration_error(
     """
     table = decile_table(y_true, y_pred, sample_weight, n_bins=n_bins)
     observed = abs(float(np.sum(table.weight * table.label)))
-    return float(np.abs(table.weight * (table.prediction - table.label)).sum()) / observed if observed else float("nan")
+    if observed == 0:
+        return undefined("decile_calibration_error", _NO_TOTAL)
+    return float(np.abs(table.weight * (table.prediction - table.label)).sum()) / observed
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class SegmentTable:
     pcoc : ndarray
         Predicted over observed; NaN where the labels sum to 0.
     shrunk : ndarray
-        The same, drawn toward that of all rows.
+        The same, drawn toward that of all rows; infinite where that leaves labels of 0, NaN where predictions of 0 too.
     """
 
     segment: Any
@@ -240,13 +245,16 @@ def worst_segment_pcoc(
     segment: ArrayLike,
     shrinkage: float = 100.0,
 ) -> float:
-    """The shrunk PCOC farthest from 1 (by its logarithm) of `segment_table`; best at 1; infinite if all labels are 0.
+    """The shrunk PCOC farthest from 1 (by its logarithm) of `segment_table`; best at 1.
+
+    Infinite if all labels are 0, NaN if all predictions are too.
 
     >>> round(worst_segment_pcoc([1, 1, 2, 2], [1, 1, 4, 4], segment=["a", "a", "b", "b"], shrinkage=2), 2)
     1.86
     """
     table = segment_table(y_true, y_pred, sample_weight, segment=segment, shrinkage=shrinkage)
-    return float(table.shrunk[0])
+    worst = float(table.shrunk[0])
+    return undefined("worst_segment_pcoc", "all labels and predictions are 0") if np.isnan(worst) else worst
 
 
 def gain_curve(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[Floats, Floats]:
@@ -261,7 +269,7 @@ def gain_curve(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | 
     y, p, w = checked(y_true, y_pred, sample_weight)
     by = levels(p)
     taken, gained = (np.cumsum(by.sums(of)[::-1]) for of in (w, w * y))
-    share = gained / gained[-1] if gained[-1] != 0 else np.full(gained.size, np.nan)
+    share = gained / gained[-1] if gained[-1] != 0 else np.full(gained.size, undefined("gain_curve", _NO_TOTAL))
     return np.append(0.0, taken / taken[-1]), np.append(0.0, share)
 
 
@@ -276,7 +284,9 @@ def top_share(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | N
     """
     if not 0.0 < share <= 1.0:
         raise ValueError(f"share={share!r} must lie in (0, 1]")
-    return float(np.interp(share, *gain_curve(y_true, y_pred, sample_weight)))
+    with quietly():
+        taken, gained = gain_curve(y_true, y_pred, sample_weight)
+    return undefined("top_share", _NO_TOTAL) if np.isnan(gained[-1]) else float(np.interp(share, taken, gained))
 
 
 @dataclass(frozen=True)
@@ -324,8 +334,11 @@ def profit_curve(
     >>> profit_curve([0, 1, 3], [1, 2, 4], cost=1.5).best
     (0.3333333333333333, 1.5, 4.0)
     """
-    costs = np.broadcast_to(np.asarray(cost, dtype=np.float64), np.shape(y_true))
-    y, p, w = checked(np.asarray(y_true, dtype=np.float64) - costs, y_pred, sample_weight)
+    labels, costs = numbers(y_true, "y_true"), numbers(cost, "cost")
+    if costs.shape not in ((), labels.shape):
+        raise ValueError(f"cost must be a number, or one a row: y_true has shape {labels.shape}, cost {costs.shape}")
+    check_finite(costs, "cost")
+    y, p, w = checked(labels - costs, y_pred, sample_weight)
     by = levels(p)
     taken, profit = (np.cumsum(by.sums(of)[::-1]) for of in (w, w * y))
     return ProfitCurve(np.append(0.0, taken / taken[-1]), np.append(0.0, profit), np.append(np.inf, by.values[::-1]))
