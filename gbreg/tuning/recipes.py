@@ -86,8 +86,9 @@ def _choice(models: Mapping[str, Any]) -> Choice | None:
     return Choice(tuple(models)) if len(models) > 1 else None
 
 
-def one(estimator: Any, y: ArrayLike, space: Mapping[str, Range | None] | None) -> Search:
-    """The search over one estimator's parameters; `y` are the labels that train."""
+def one(estimator: Any, y: ArrayLike, every: ArrayLike, space: Mapping[str, Range | None] | None) -> Search:
+    """The search over one estimator's parameters; `y` are the labels that train, `every` those of the last fit."""
+    search_space(estimator, y=every)  # raises before the first trial what the last fit would
     return Search({"": (with_losses(estimator), search_space(estimator, y=y, space=space))})
 
 
@@ -95,6 +96,7 @@ def several(
     template: Any,
     losses: str | Sequence[Any],
     y: ArrayLike,
+    every: ArrayLike,
     space: Mapping[str, Range | None] | None = None,
     functional: str = "mean",
 ) -> Search:
@@ -108,7 +110,8 @@ def several(
         Names as on the command line (``"huberpp"``, ``"huberpp:link=log"``, ``"bucket"``), losses, estimators. Of a loss
         named without a link several are tried; those that take no labels of 0 are tried as the second part of a hurdle
         where there are any. "all" is `gbreg.compare.default_models`.
-    y : array-like of shape (n_samples,)
+    y, every : array-like of shape (n_samples,)
+        The labels that train, which ranges follow, and those of the last fit, which a model must take too.
     space : dict, optional
         Ranges of the parameters of boosting, which all models share, and of a model's own by its label and name, such as
         ``"huberpp.loss__delta"``.
@@ -128,10 +131,11 @@ def several(
     models: dict[str, tuple[Any, Space]] = {}
     skipped = []
     for model in (variant for entry in roster for variant in _variants(entry, losses == "all", functional)):
-        model = _behind_hurdle(model, y)
+        model = _behind_hurdle(model, every)
         label = model_label(model)
         model = with_losses(with_boosting(model, template, template.engine))
         try:
+            search_space(model, y=every)
             known = search_space(model, y=y)
         except ValueError as error:
             skipped.append((label, str(error)))

@@ -19,6 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 from gbreg.compare.models import boosted_parts, model_label
 from gbreg.engines import thread_count
 from gbreg.estimators import GBRegressor
+from gbreg.estimators.regressor import as_labels
 from gbreg.metrics import Metric, directed
 from gbreg.tuning.folds import Fold, held_out_words, make_folds
 from gbreg.tuning.recipes import Search, one, several
@@ -190,12 +191,15 @@ def tune(
         groups=groups,
         time=time,
         validation_fraction=validation_fraction,
-        calibrated=calibrates(estimator),
+        calibrated=calibrates([estimator, *(losses or ())], space),
         seed=seed,
     )
-    labels = folds[0].train[1]
+    labels, every = folds[0].train[1], as_labels(estimator, y)
     read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
-    search = one(estimator, labels, space) if losses is None else several(estimator, losses, labels, space, read)
+    if losses is None:
+        search = one(estimator, labels, every, space)
+    else:
+        search = several(estimator, losses, labels, every, space, read)
     _check_loss_metric(estimator, metrics, search)
     workers = thread_count(n_jobs)
     objective = Objective(search, folds, metrics, early_stopping_rounds, workers)

@@ -58,7 +58,9 @@ class Reseeded(BaseSampler):
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[BaseSampler, Mapping[str, Any]]:
         if trial.number not in self._of_trials:
-            place = sum(t.number < trial.number and not was_killed(t) for t in study.get_trials(deepcopy=False))
+            # From the storage, for Hyperband shows samplers a study of those trials alone that are in the trial's bracket.
+            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+            place = sum(t.number < trial.number and not was_killed(t) for t in trials)
             seed = np.random.SeedSequence((self.seed, place)).generate_state(1)[0]
             start = self.starts[place] if place < len(self.starts) else {}
             self._of_trials[trial.number] = self.make(int(seed)), start
@@ -242,7 +244,7 @@ def fail_killed(study: optuna.Study) -> None:
     """Mark running trials failed whose process is gone: without a reason, by which `was_killed` knows them."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if not _is_alive(trial):
-            study.tell(trial.number, state=TrialState.FAIL)
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)  # another process may have been first
 
 
 def was_killed(trial: FrozenTrial) -> bool:

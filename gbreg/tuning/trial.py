@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.pruners import NopPruner
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg.compare.models import boosted_parts, fitted_parts
@@ -16,14 +16,18 @@ from gbreg.engines import EachRound, SharedBins, thread_count
 from gbreg.estimators import GBRegressor, WCERegressor
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import PointwiseLoss
-from gbreg.metrics import Metric
+from gbreg.metrics import Metric, directed
+from gbreg.metrics.base import quietly
 from gbreg.tuning.folds import Fold, Part
 from gbreg.tuning.recipes import Search
 from gbreg.tuning.study import FOLDS, OWNER, REASON, ROUNDS, first_report, owner
 
 
-def calibrates(estimator: Any) -> bool:
-    return any(part.calibration is not None for part in boosted_parts(estimator))
+def calibrates(models: Iterable[Any], space: Mapping[str, Any] | None) -> bool:
+    """Whether a trial may calibrate: one of the models does, those without parameters left out, or it is searched."""
+    parts = (part for model in models if isinstance(model, BaseEstimator) for part in boosted_parts(model))
+    searched = (name.split("__")[-1] for name, where in (space or {}).items() if where is not None)
+    return any(part.calibration is not None for part in parts) or "calibration" in searched
 
 
 def stop_early(model: Any, rounds: int | None) -> None:
@@ -56,7 +60,7 @@ class Objective:
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         trial.set_user_attr(OWNER, owner())
         try:
-            with self.bins.in_use():
+            with self.bins.in_use(), quietly():  # `_measure` says what has no value
                 return self._scores(trial)
         except optuna.TrialPruned:
             raise
@@ -73,7 +77,7 @@ class Objective:
             known = self._measured_in_training(fitted, fold)
             scores.append(self._measure(fitted, fold.test) if known is None else known)
             rounds.append([part.best_iteration_ for part in fitted_parts(fitted)])
-            if len(self.metrics) == 1 and len(scores) < len(self.folds) and not self._watches_metric(model):
+            if len(self.metrics) == 1 and len(scores) < len(self.folds) and not self._follows_metric(model):
                 self._hold_against(trial, len(scores) * self.rounds, float(np.mean(scores)))
         trial.set_user_attr(ROUNDS, rounds)
         if len(scores) > 1:
@@ -86,13 +90,20 @@ class Objective:
         for part in boosted_parts(model):
             if part.n_jobs is None:
                 part.set_params(n_jobs=self.n_threads)
-        if self._watches_metric(model) and model.eval_metric == "loss" and self.metrics[0] is not None:
+        if self._predicts_itself(model) and model.eval_metric == "loss" and self.metrics[0] is not None:
             model.set_params(eval_metric=self.metrics[0])
         return model
 
+    def _follows_metric(self, model: Any) -> bool:
+        """Whether the metric is known round by round: the model may have been told to watch another."""
+        if not self._predicts_itself(model):
+            return False
+        metric, watched = self.metrics[0], model.eval_metric
+        return watched == "loss" if metric is None else directed(watched).name == metric.name
+
     @staticmethod
-    def _watches_metric(model: Any) -> bool:
-        """Whether the booster's own predictions are the model's, so that the metric can be followed round by round."""
+    def _predicts_itself(model: Any) -> bool:
+        """Whether the booster's own predictions are the model's."""
         if isinstance(model, WCERegressor) and model.implementation != "loss":  # the booster is a classifier
             return False
         if isinstance(model, DistributionalPreset) and model.functional != "mean":
@@ -108,7 +119,7 @@ class Objective:
             if w_watched is not None:
                 given["eval_sample_weight"] = [w_watched]
         ending = None
-        if self._watches_metric(model) and len(self.metrics) == 1 and not isinstance(trial.study.pruner, NopPruner):
+        if self._follows_metric(model) and len(self.metrics) == 1 and not isinstance(trial.study.pruner, NopPruner):
             ending = _Pruning(self, trial, earlier)
             given["callbacks"] = [EachRound(ending)]
         model.fit(X, y, **given)
@@ -127,7 +138,7 @@ class Objective:
         Predicting the rows again takes a twentieth of a trial.
         """
         (metric, *others), rounds = self.metrics, getattr(model, "best_iteration_", 0)
-        same_rows = fold.watched is fold.test and self._watches_metric(model)
+        same_rows = fold.watched is fold.test and self._follows_metric(model)
         if metric is None or others or not same_rows or rounds == 0 or not isinstance(model.loss_, PointwiseLoss):
             return None
         values = model.evals_result_["validation_0"].get(metric.name, [])

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 from joblib import Memory
 from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 
@@ -146,18 +147,20 @@ def native(setting: Setting, objective: str) -> dict[str, tuple[Floats, str]]:
 
 def searched(setting: Setting, metric: str) -> tuple[Floats, str]:
     """Test predictions of the best model of a search over all losses, and its label."""
-    weights = {"sample_weight": setting.sooner.weight, "eval_sample_weight": setting.later.weight}
+    parts = (setting.sooner, setting.later)
+    first, n = setting.sooner.y.size, sum(part.y.size for part in parts)
+    weight = None if setting.later.weight is None else np.concatenate([part.weight for part in parts])
     found = tune(
         GBRegressor(n_estimators=setting.rounds, n_jobs=1),
-        setting.sooner.X,
-        setting.sooner.y,
-        eval_set=(setting.later.X, setting.later.y),
+        pd.concat([part.X for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        cv=[(np.arange(first), np.arange(first, n))],
+        sample_weight=weight,
         metric=metric,
         losses="all",
         n_trials=setting.trials,
         early_stopping_rounds=PATIENCE,
         refit=False,
-        **weights,
     )
     model = found.best_estimator_
     model.fit(setting.train.X, setting.train.y, sample_weight=setting.train.weight)

@@ -15,7 +15,7 @@ import pytest
 from sklearn.base import clone
 
 from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, WCERegressor, ZILNRegressor
-from gbreg.losses import Huberpp, PointwiseLoss, SquaredError
+from gbreg.losses import AbsoluteError, Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
 from gbreg.tuning import Choice, LogUniform, Progress, Tuned, Uniform, tune
 from gbreg.tuning.folds import make_folds
@@ -79,8 +79,10 @@ def test_losses_are_fitted_to_the_rows_that_train_and_to_no_other() -> None:
     tune(GBRegressor(Peeking(), n_estimators=2), X, y, metric="mae", n_trials=2, cv=3, refit=False, seed=5)
     folds = make_folds(GBRegressor(), X, y, cv=3, seed=5)
     trained = [np.sort(fold.train[1]) for fold in folds]
-    assert Peeking.seen
-    for labels in Peeking.seen:
+    first, *rest = Peeking.seen
+    np.testing.assert_array_equal(first, np.sort(y))  # asked once, before the first trial, whether it could be refitted
+    assert len(rest) > 2 * len(folds)
+    for labels in rest:
         assert any(np.array_equal(labels, each) for each in trained)
 
 
@@ -117,6 +119,25 @@ def test_a_calibrator_learns_from_rows_that_neither_train_nor_measure() -> None:
     best = found.best_estimator_
     assert (best.n_estimators, best.early_stopping_rounds) == (model.best_iteration_, None)
     assert best.predict(X).sum() == pytest.approx(best.calibrator_.predict(best.loss_.predict(best.predict_raw(X))).sum())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"losses": [GBRegressor(Huberpp(link="log"), calibration="ratio")], "space": None},
+        {"space": {**FEW, "calibration": Choice(("ratio", "spline"))}},
+    ],
+)
+def test_calibration_that_only_a_search_brings_leaks_no_more(arguments: dict[str, Any]) -> None:
+    X, y = spend(zeros=0.0)
+    (fold,) = make_folds(GBRegressor(), X, y, calibrated=True)
+    found = quick(n_trials=1, sampler="random", refit=False, **arguments)
+    best = found.best_estimator_
+    assert best.calibration is not None
+    best.set_params(n_estimators=10, early_stopping_rounds=50, eval_metric="mae").fit(
+        *fold.train[:2], eval_set=fold.watched[:2]
+    )
+    assert found.best_score_ == get_metric("mae")(fold.test[1], best.predict(fold.test[0]))
 
 
 def test_groups_stay_whole_and_time_goes_forward() -> None:
@@ -252,6 +273,19 @@ def test_trials_that_fall_behind_are_pruned_on_every_engine(engine: str) -> None
     assert found.best_params_ == {"learning_rate": 0.3}
     stopped = [t for t in found.study_.trials if t.state.name == "PRUNED"]
     assert {max(t.intermediate_values) for t in stopped} == {2}  # of 20 rounds, the first report
+
+
+def test_models_that_watch_another_metric_are_not_pruned_by_it() -> None:
+    model = GBRegressor("huberpp", n_estimators=10, n_jobs=1, eval_metric="mae")
+    found = quick(model, metric="xauc", n_trials=14, space=STEPS, sampler="random")
+    assert {trial.state for trial in found.trials_} == {"complete"}
+    assert not any(trial.intermediate_values for trial in found.study_.trials)
+    assert all(quick(model, n_trials=1).study_.trials[0].intermediate_values)
+
+
+def test_hyperband_repeats_no_trial_in_another_bracket() -> None:
+    found = quick(n_trials=12, sampler="random", pruner="hyperband", refit=False)
+    assert len({t.parameters["learning_rate"] for t in found.trials_}) == 12
 
 
 def test_hyperband_prunes_and_no_pruner_does_not() -> None:
@@ -556,6 +590,17 @@ def test_ranges_of_what_is_not_searched_are_refused(name: str, message: str) -> 
     losses = ["huber:link=identity", "tweedie:power=1.5", "bernoulli"]  # which the labels do not suit
     with pytest.raises(ValueError, match=f"space: {message}"):
         quick(GBRegressor(n_estimators=2), losses=losses, space={name: None}, n_trials=1)
+
+
+def test_what_the_last_fit_could_not_take_is_not_searched() -> None:
+    X = np.arange(200.0)[:, None]
+    y = np.where(np.arange(200) < 110, 0.0, 1.0 + np.arange(200))  # the median of all is 0, of the rows that train it is not
+    splits = [(np.arange(60, 200), np.arange(60))]
+    given = {"metric": "mae", "n_trials": 2, "cv": splits}
+    found = tune(GBRegressor(n_estimators=5), X, y, losses=["absolute_error:link=log", "tweedie"], **given)
+    assert [label for label, _ in found.skipped_] == ["absolute_error:link=log"]
+    with pytest.raises(ValueError, match="the best constant for these labels is 0, which link='log' cannot express"):
+        tune(GBRegressor(AbsoluteError(link="log")), X, y, **given)
 
 
 def test_losses_that_none_of_the_labels_suit() -> None:
