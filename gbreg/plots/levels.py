@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg.metrics import DecileTable, decile_table, pcoc
-from gbreg.metrics.base import checked, levels
+from gbreg.metrics.base import checked, levels, quietly
 from gbreg.metrics.sums import equal_weights
 from gbreg.plots import style
 from gbreg.plots.base import OfPredictions, labelled, standard_error
@@ -59,7 +59,9 @@ class CalibrationDisplay(OfPredictions):
         y, p, w = checked(y_true, y_pred, sample_weight)
         table = decile_table(y, p, w, n_bins=n_bins)
         error = standard_error(y, w, np.searchsorted(table.low, p, side="right") - 1)
-        return cls(table, error, pcoc(y, p, w), name).plot(ax)
+        with quietly():  # the legend says so
+            ratio = pcoc(y, p, w)
+        return cls(table, error, ratio, name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
         from matplotlib.lines import Line2D

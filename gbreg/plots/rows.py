@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg.metrics import decile_table, gain_curve, normalized_gini
-from gbreg.metrics.base import checked, levels
+from gbreg.metrics.base import checked, levels, quietly
 from gbreg.plots import style
 from gbreg.plots.base import OfPredictions, labelled
 from gbreg.plots.style import Floats
@@ -56,10 +56,12 @@ class GainDisplay(OfPredictions):
         ax: Any = None,
     ) -> Self:
         """Compute and draw. `ValueError` if the labels sum to 0."""
-        own, best = (gain_curve(y_true, by, sample_weight) for by in (y_pred, y_true))
+        with quietly():  # what has no value is said here
+            own, best = (gain_curve(y_true, by, sample_weight) for by in (y_pred, y_true))
+            gini = normalized_gini(y_true, y_pred, sample_weight)
         if np.isnan(own[1]).any():
             raise ValueError("y_true: the labels sum to 0, of which there are no shares")
-        return cls(*own, *best, normalized_gini(y_true, y_pred, sample_weight), name).plot(ax)
+        return cls(*own, *best, gini, name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
         style.reference(ax, "at random", [0, 1], [0, 1])

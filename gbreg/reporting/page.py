@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from gbreg.compare.leaderboard import SHOWN, Row
 from gbreg.estimators.readout import check_distributional
 from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import segment_table, xauc
-from gbreg.metrics.base import Floats, codes, sorted_once
-from gbreg.reporting import drift, errors, pictures
+from gbreg.metrics.base import Floats, codes, quietly, sorted_once
+from gbreg.reporting import drift, pictures
+from gbreg.reporting.errors import Judge
 from gbreg.reporting.scores import checked_labels, scored
 from gbreg.reporting.template import check_installed, write_html
 from gbreg.tables import SplitRows
@@ -162,20 +163,22 @@ def write_page(
     rows = {_name(board, row): row for row in board.rows}
     amounts = {name: p for name, p in predictions.items() if name not in rows or rows[name].readout != "log_mean"}
     models = models or {}
+    best = board.best(board.ranking) or board.rows[0]
     pairs, sure, drawn = {}, {}, {}
     overlays = pictures.Overlays(y, weight)
-    with sorted_once(), pictures.uncollected():
+    with sorted_once(), quietly(), pictures.uncollected():
+        judge = Judge(board.ranking, y, weight, predictions[_name(board, best)])
         for name, p in predictions.items():  # model by model, so that each is sorted once
-            pairs[name] = xauc(y, p, weight)
-            sure[name] = {metric: error(y, p, weight) for metric, error in _errors(board).items()}
+            pairs[name], sure[name] = xauc(y, p, weight), judge(p)
             overlays.add(name, p, amount=name in amounts)
             if name in amounts:
                 drawn[name] = pictures.of_model(p, _distribution(models.get(name), X), y, weight)
         compared = overlays.pictures()
+    won = [_plain(line.removeprefix("- ")) for line in winners(board)]
     values = {
         "words": [_plain(data_words(board)), *map(_plain, notices)],
         "choice": _plain(choice(board)),
-        "winners": [_plain(line.removeprefix("- ")) for line in winners(board)],
+        "winners": [*won[:1], *_chance(board, sure), *won[1:]],
         "heads": ["model", "XAUC", *(TITLES[metric] for metric in _columns(board))],
         "rows": _leaderboard(board, pairs, sure),
         "overlays": compared,
@@ -241,10 +244,19 @@ def _columns(board: Leaderboard) -> list[str]:
     return [*SHOWN, "fit_seconds"] if board.timed else list(SHOWN)
 
 
-def _errors(board: Leaderboard) -> dict[str, Callable[[Floats, Floats, Floats], float]]:
-    """Standard errors by metric, of those that a choice is made by."""
-    ranking = {"normalized_gini": errors.gini_error, "spearman": errors.spearman_error}[board.ranking]
-    return {"xauc": errors.xauc_error, "mae": errors.mae_error, board.ranking: ranking, "pcoc": errors.pcoc_error}
+def _chance(board: Leaderboard, sure: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Whether the best ranking is more than chance."""
+    best = board.best(board.ranking)
+    others = [row for row in board.rows if row is not best and not math.isnan(getattr(row, board.ranking))]
+    if best is None or not others:
+        return []
+    lead = {_name(board, row): getattr(best, board.ranking) - getattr(row, board.ranking) for row in others}
+    near = [name for name, by in lead.items() if by <= 1.96 * sure[name]["behind"]]
+    how = "(95%, compared on the same rows, which are taken as independent)"
+    if not near:
+        return [f"{_name(board, best)} ranks better than every other model by more than chance {how}."]
+    names = ", ".join(near[:5]) + (f" and {len(near) - 5} more" if len(near) > 5 else "")
+    return [f"Within chance, {names} {'ranks' if len(near) == 1 else 'rank'} as well as {_name(board, best)} {how}."]
 
 
 def _leaderboard(

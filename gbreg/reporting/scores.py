@@ -13,7 +13,7 @@ from gbreg.compare import Leaderboard, Profile, Row
 from gbreg.compare.leaderboard import SHOWN
 from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import METRICS
-from gbreg.metrics.base import Floats, sorted_once
+from gbreg.metrics.base import Floats, quietly, sorted_once
 
 
 def checked_labels(y: ArrayLike, name: str) -> Floats:
@@ -28,6 +28,7 @@ def checked_labels(y: ArrayLike, name: str) -> Floats:
 
 
 @sorted_once()
+@quietly()
 def scored(
     predictions: Mapping[str, ArrayLike],
     y: ArrayLike,

@@ -1,9 +1,6 @@
 """The page: what it says, what it refuses, and how a browser shows it."""
 
-import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,15 +8,16 @@ import pandas as pd
 import pytest
 
 import gbreg
-from gbreg import BucketRegressor, GBRegressor
+from gbreg import BucketRegressor, CalibratedRegressor, GBRegressor
 from gbreg.metrics import METRICS, pcoc, segment_table
+from gbreg.metrics.base import quietly
 from gbreg.reporting import drift, pictures, scored
-from gbreg.reporting.errors import gini_error, mae_error, pcoc_error, spearman_error, xauc_error
+from gbreg.reporting.errors import gini_slope, length, mae_error, pcoc_error, spearman_slope, xauc_error
+from tests.browser import assert_fits, look, needs_browser
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "<script>document.title='hacked'</script>"
 
 
@@ -73,7 +71,7 @@ def test_it_is_one_file_that_says_what_was_measured(page):
         predicted = models[name].predict(new)
         for metric, error, shown in (
             ("pcoc", pcoc_error, "{:.3f}"),
-            ("normalized_gini", gini_error, "{:.3f}"),
+            ("normalized_gini", ERRORS["normalized_gini"], "{:.3f}"),
             ("xauc", xauc_error, "{:.4f}"),
             ("mae", mae_error, "{:.3f}"),
         ):
@@ -88,18 +86,31 @@ def test_it_is_one_file_that_says_what_was_measured(page):
     assert all(image["alt"] and image["src"].startswith("data:image/svg+xml;base64,") for image in read.images)
 
 
+def test_whether_a_model_has_a_distribution_is_asked_not_tried(tmp_path):
+    class Broken(GBRegressor):
+        def predict_distribution(self, X):
+            raise TypeError("broken")
+
+    X, y = rows(300)
+    numbers = X[["a", "b"]]
+    wrapped = CalibratedRegressor(GBRegressor("huber", n_estimators=2, n_jobs=1), cv=2).fit(numbers, y)
+    path = gbreg.report({"no distribution": wrapped}, numbers, y, path=tmp_path / "r.html")
+    assert len(Text(path.read_text(encoding="utf-8")).images) == 3 + 2
+    model = Broken("ziln", n_estimators=2, n_jobs=1).fit(numbers, y)
+    with pytest.raises(TypeError, match="broken"):
+        gbreg.report(model, numbers, y, path=tmp_path / "r.html")
+
+
 def test_names_do_not_run(page):
     text = page[0].read_text(encoding="utf-8")
     assert EVIL not in text
     assert Text(text).tags.count("script") == 1
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt-get install chromium")
+@needs_browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_sorts_it_and_nothing_overflows(page, tmp_path, width):
     script = """
-    <script>
-    addEventListener("load", () => {
       const table = document.getElementById("leaderboard"), heads = [...table.tHead.rows[0].cells];
       const names = () => [...table.tBodies[0].rows].map(r => r.cells[0].textContent);
       const sortBy = title => {
@@ -107,40 +118,10 @@ def test_a_browser_sorts_it_and_nothing_overflows(page, tmp_path, width):
         head.firstElementChild.click();
         return {names: names(), sort: head.getAttribute("aria-sort")};
       };
-      const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, pre") &&
-        e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName + "." + e.className);
-      const broken = [...document.images].filter(i => !i.closest("details:not([open])") && !i.naturalWidth).length;
-      const found = {width: innerWidth,
-        pcoc: sortBy("PCOC"), again: sortBy("PCOC"), mae: sortBy("MAE"), wide, broken, errors,
-        scrolls: document.documentElement.scrollWidth > document.documentElement.clientWidth, title: document.title};
-      parent.postMessage(JSON.stringify(found), "*");
-    });
-    </script>"""
+      Object.assign(found, {pcoc: sortBy("PCOC"), again: sortBy("PCOC"), mae: sortBy("MAE")});"""
     path, models, new, truth = page
-    text = path.read_text(encoding="utf-8")
-    watch = "<head><script>const errors = []; addEventListener('error', e => errors.push(e.message));</script>"
-    looked_at = tmp_path / "looked_at.html"
-    looked_at.write_text(text.replace("<head>", watch, 1).replace("</body>", script + "</body>"), encoding="utf-8")
-    # In a frame, as the browser's own window is no narrower than 500 pixels.
-    frame = tmp_path / "frame.html"
-    frame.write_text(
-        f"""<body style="margin: 0"><textarea id="found"></textarea><script>
-        addEventListener("message", event => {{ document.getElementById("found").textContent = event.data; }});
-        </script><iframe src="{looked_at.name}" style="border: 0; width: {width}px; height: 2000px"></iframe></body>""",
-        encoding="utf-8",
-    )
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--window-size=1300,2000", "--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom"]
-    command.append(frame.as_uri())
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "CONSOLE" not in done.stderr
-    found = json.loads(re.search(r"<textarea id=\"found\">(.*?)</textarea>", done.stdout, re.S)[1].replace("&lt;", "<")
-                       .replace("&gt;", ">").replace("&amp;", "&"))  # fmt: skip
-    assert found["errors"] == []
-    assert found["width"] == width
-    assert found["wide"] == []
-    assert found["broken"] == 0
-    assert not found["scrolls"]
+    found = look(path.read_text(encoding="utf-8"), script, width, tmp_path)
+    assert_fits(found, width)
     assert found["title"] == f"Sales & {EVIL}"
     predictions = {n: m.predict(new) if hasattr(m, "predict") else m for n, m in models.items()}
     by_sum = sorted(predictions, key=lambda n: abs(np.log(pcoc(truth, predictions[n]))))
@@ -192,8 +173,8 @@ def test_bad_input_writes_nothing(call, message, tmp_path):
 ERRORS = {
     "mae": mae_error,
     "pcoc": pcoc_error,
-    "normalized_gini": gini_error,
-    "spearman": spearman_error,
+    "normalized_gini": lambda y, p, w: length(w, gini_slope(y, p, w)),
+    "spearman": lambda y, p, w: length(w, spearman_slope(y, p, w)),
     "xauc": xauc_error,
 }
 
@@ -218,10 +199,30 @@ def test_errors_are_the_slopes_by_the_weights(metric):
     assert ERRORS[metric](y, p, w) == pytest.approx(np.linalg.norm(w * slopes), rel=1e-6)
 
 
+def test_what_chance_can_tell(tmp_path):
+    """A model and itself with a little noise; one far behind: as `difference` says."""
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=600)
+    models = {"good": y * rng.uniform(0.5, 1.5, 600)}
+    models |= {"twin": models["good"] * rng.uniform(0.98, 1.02, 600), "noise": y * rng.uniform(0, 9, 600)}
+    length_of = [gini_slope(y, models[name], np.ones(600)) for name in ("good", "noise")]
+    drawn = gbreg.metrics.difference("normalized_gini", y, models["good"], models["noise"])
+    assert drawn.low > 0
+    assert 2 * 1.96 * length(np.ones(600), length_of[0] - length_of[1]) == pytest.approx(drawn.high - drawn.low, rel=0.15)
+    best = max(("good", "twin"), key=lambda name: METRICS["normalized_gini"](y, models[name]))
+    (other,) = {"good", "twin"} - {best}
+    text = gbreg.report(models, None, y, path=tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"Within chance, {other} ranks as well as {best} (95%" in text
+    del models[other]
+    text = gbreg.report(models, None, y, path=tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"{best} ranks better than every other model by more than chance" in text
+
+
 def test_errors_without_a_value():
     y, ones = np.zeros(5), np.ones(5)
-    assert all(np.isnan(ERRORS[metric](y, np.arange(5.0), ones)) for metric in ERRORS if metric != "mae")
-    assert np.isnan(gini_error(np.array([-1.0, 2.0]), np.arange(2.0), np.ones(2)))
+    with quietly():
+        assert all(np.isnan(ERRORS[metric](y, np.arange(5.0), ones)) for metric in ERRORS if metric != "mae")
+        assert np.isnan(gini_slope(np.array([-1.0, 2.0]), np.arange(2.0), np.ones(2))).all()
 
 
 def test_the_constant_to_beat_is_the_mean_of_train():
