@@ -37,6 +37,7 @@ from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Floats, Loss, check_sample_weight
 from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
+from gbreg.metrics.base import quietly
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
@@ -243,7 +244,8 @@ class GBRegressor(BoostedRegressor):
         if loss.constant_ is None:
             with self._progress() as shown:
                 on_round, of_engine = _listeners(callbacks or (), shown)
-                monitor = Monitor(loss, sets, metrics, self.early_stopping_rounds, on_round)
+                with quietly():  # the best constant, the first candidate, puts nothing in order
+                    monitor = Monitor(loss, sets, metrics, self.early_stopping_rounds, on_round)
                 self._train(rows, monitor, form, of_engine)
         self.calibrator_ = None
         if calibrator is not None:
