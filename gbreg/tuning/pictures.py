@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import FanovaImportanceEvaluator
+from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from gbreg.plots.style import PALETTE, amount, finish
@@ -66,30 +66,37 @@ def importances(study: optuna.Study, metric: int) -> dict[str, float]:
     trials = complete(study)
     if len(trials) < LEAST_FOR_IMPORTANCES or np.ptp([trial.values[metric] for trial in trials]) == 0:
         return {}
-    found = optuna.importance.get_param_importances(
-        study, evaluator=_evaluator(), params=_moving(study), target=lambda trial: trial.values[metric]
-    )
+    known = optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False))
+    moving = [name for name in known if _moves(study, name)]
+    # Deep trees of hundreds of trials take minutes and say the same.
+    forest = FanovaImportanceEvaluator(n_trees=32, max_depth=6, seed=0)
+    target = _value_of(metric)
+    found = optuna.importance.get_param_importances(study, evaluator=forest, params=moving, target=target)
     return found if len(found) > 1 else {}
 
 
-def importance_bars(study: optuna.Study, metric: int, name: str) -> str:
+class _Known(BaseImportanceEvaluator):
+    """Importances that were found before."""
+
+    def __init__(self, found: Mapping[str, float]):
+        self.found = dict(found)
+
+    def evaluate(self, study: optuna.Study, params: Any = None, *, target: Any = None) -> dict[str, float]:
+        return self.found
+
+
+def importance_bars(study: optuna.Study, found: Mapping[str, float], metric: int, name: str) -> str:
     """The same as bars."""
     with _drawing() as plots:
-        ax = plots.plot_param_importances(
-            study,
-            evaluator=_evaluator(),
-            params=_moving(study),
-            target=lambda trial: trial.values[metric],
-            target_name=name,
-        )
-        ticks = [shortened(label.get_text(), LONGEST_TICK) for label in ax.get_yticklabels()]
+        ax = plots.plot_param_importances(study, evaluator=_Known(found), target=_value_of(metric), target_name=name)
+        ticks = [shortened(own_name(label.get_text()), LONGEST_TICK) for label in ax.get_yticklabels()]
         ax.set_yticks(ax.get_yticks(), ticks)
         for bar in ax.patches:
             bar.set(color=PALETTE[0], height=0.62)
+        longest = max(bar.get_width() for bar in ax.patches)
         for text in ax.texts:
-            text.set(fontsize=8, color="black")
-            text.set_text(f" {text.get_text()}")
-        ax.set_xlim(0, 1.2 * max(bar.get_width() for bar in ax.patches))
+            text.set(fontsize=8, color="black", x=text.get_position()[0] + 0.015 * longest)
+        ax.set_xlim(0, 1.2 * longest)
         return _picture(ax, f"share of the spread of {name}", "", height=0.8 + 0.27 * len(ticks), legend=False)
 
 
@@ -114,7 +121,7 @@ def slices(study: optuna.Study, parameters: Sequence[str], metric: int, name: st
                 _plain_ticks(ax.xaxis)
             ax.scatter([at], [best.values[metric]], s=110, facecolors="none", edgecolors=BEST, linewidths=1.8)
             _show(ax, scores, maximizes(study, metric))
-            found.append(_picture(ax, shortened(parameter, 44), name, width=3.6, height=2.7, legend=False))
+            found.append(_picture(ax, shortened(own_name(parameter)), name, width=3.6, height=2.7, legend=False))
     return found
 
 
@@ -153,19 +160,23 @@ def recipe_scores(scores: Mapping[str, Sequence[float]], maximize: bool, name: s
 
 def of_recipe(study: optuna.Study, key: str, recipe: str) -> optuna.Study:
     """A study of that recipe's complete trials alone, which all have the same parameters."""
-    part = optuna.create_study(directions=study.directions)
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it is no study that anybody ran
+    try:
+        part = optuna.create_study(directions=study.directions)
+    finally:
+        optuna.logging.set_verbosity(before)
     part.add_trials([trial for trial in complete(study) if trial.params[key] == recipe])
     return part
 
 
-def _evaluator() -> FanovaImportanceEvaluator:
-    return FanovaImportanceEvaluator(seed=0)
+def own_name(parameter: str) -> str:
+    """A parameter's name without the recipe's label, by which a search over losses stores it.
 
-
-def _moving(study: optuna.Study) -> list[str]:
-    """The parameters that all complete trials have from the same range, and that are not the same in all."""
-    known = optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False))
-    return [name for name in known if _moves(study, name)]
+    >>> own_name("tweedie:power=1.5.loss__power"), own_name("learning_rate")
+    ('loss__power', 'learning_rate')
+    """
+    return parameter.rpartition(".")[2]
 
 
 def moving_of(study: optuna.Study, trial: FrozenTrial) -> list[str]:
@@ -177,9 +188,13 @@ def _moves(study: optuna.Study, name: str) -> bool:
     return len({repr(trial.params[name]) for trial in complete(study) if name in trial.params}) > 1
 
 
+def _value_of(metric: int) -> Callable[[FrozenTrial], float]:
+    return lambda trial: trial.values[metric]
+
+
 def _target(study: optuna.Study, metric: int) -> Any:
     """What to draw: Optuna draws the best so far only where it is not told."""
-    return None if len(study.directions) == 1 else lambda trial: trial.values[metric]
+    return None if len(study.directions) == 1 else _value_of(metric)
 
 
 def maximizes(study: optuna.Study, metric: int) -> bool:

@@ -342,9 +342,10 @@ def _plots(found: Tuned, weights: Mapping[str, float]) -> list[tuple[str, str, s
         plots.append(("Compromises", words, pictures.pareto(study, found.metrics_, found.best_trial_)))
     for metric, name in enumerate(found.metrics_):
         of = f" for {name}" if several else ""
-        if weights if metric == 0 else pictures.importances(study, metric):
+        shares = weights if metric == 0 else pictures.importances(study, metric)
+        if shares:
             words = "Shares of the spread of scores that a forest fitted to the trials puts down to each (fANOVA)."
-            plots.append((f"Which parameters matter{of}", words, pictures.importance_bars(study, metric, name)))
+            plots.append((f"Which parameters matter{of}", words, pictures.importance_bars(study, shares, metric, name)))
     chosen = found.best_params_.get(RECIPE)
     if chosen is not None:
         plots += _recipe_plots(found, chosen)
@@ -364,9 +365,10 @@ def _recipe_plots(found: Tuned, chosen: str) -> list[tuple[str, str, str]]:
         words += f" Only pruned: {', '.join(sorted(pruned))}."
     plots = [("Recipes", words, picture)]
     part = pictures.of_recipe(found.study_, RECIPE, chosen)
-    if pictures.importances(part, 0):
+    shares = pictures.importances(part, 0)
+    if shares:
         words = f"The same within the {len(scores[chosen])} trials of this recipe, its own parameters included."
-        plots.append((f"Which parameters matter in {chosen}", words, pictures.importance_bars(part, 0, name)))
+        plots.append((f"Which parameters matter in {chosen}", words, pictures.importance_bars(part, shares, 0, name)))
     return plots
 
 
