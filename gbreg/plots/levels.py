@@ -113,6 +113,8 @@ class DecileDisplay(OfPredictions):
         return cls(decile_table(y_true, y_pred, sample_weight, n_bins=n_bins), name).plot(ax)
 
     def _draw(self, ax: Any) -> None:
+        from matplotlib.ticker import FuncFormatter
+
         n = self.table.label.size
         look = style.next_look(ax)
         bars = ax.bar(np.arange(n), self.table.label, color=look["color"], alpha=0.3, label=self.name or "label")
@@ -125,6 +127,7 @@ class DecileDisplay(OfPredictions):
         most = max(len(of) for of, _ in beside)
         ax.set_xticks(np.arange(1, most + 1))
         ax.set_xlim(0.4, most + 0.6)
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.amount(value)))
         style.finish(
             ax,
             "tenth of the rows, by prediction" if most == 10 else "group of the rows, by prediction",
@@ -200,9 +203,10 @@ class ErrorRatioDisplay(OfPredictions):
         known = self.ratio > 0
         number = f"{style.amount(self.at_zero, 3)} at labels of 0" if self.zeros else "no labels of 0"
         if not known.all():
-            number += f"; 0 or less in {(~known).sum()} of {known.size} buckets"
+            number += f"; {(~known).sum()} of {known.size} ≤ 0"
             gone = self.label[~known]
             at_edge = {"linestyle": "", "marker": "v", "markersize": 4, "clip_on": False}
+            style.reference(ax, "buckets ≤ 0, which have no place", [], [], **at_edge)
             ax.plot(gone, np.full(gone.size, 0.02), color=look["color"], transform=ax.get_xaxis_transform(), **at_edge)
         ratio = np.where(known, self.ratio, np.nan)
         ax.plot(

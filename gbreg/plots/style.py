@@ -77,8 +77,7 @@ def finish(ax: Any, xlabel: str, ylabel: str) -> None:
 
 def legend_shape(ax: Any, labels: Sequence[str]) -> tuple[int, int]:
     """Lines and columns of the legend below the axes, no lines if it is on them: of few models, where they have room."""
-    # Half the font's size is what a letter takes in the mean; the line before the label takes four.
-    wide = LEGEND_SIZE * (0.55 * max(map(len, labels), default=0) + 4.0)
+    wide = _width(labels)
     width, height = (72.0 * size / ax.figure.dpi for size in (ax.bbox.width, ax.bbox.height))
     if len(labels) <= MANY and wide <= 0.9 * width and 1.5 * LEGEND_SIZE * len(labels) <= 0.5 * height:
         return 0, 1
@@ -94,8 +93,15 @@ def _below(ax: Any, labels: Sequence[str]) -> dict[str, Any]:
     if not lines:
         return {}
     down = ScaledTranslation(0.0, -depth(ax) / 72.0, ax.figure.dpi_scale_trans)
-    place = {"bbox_to_anchor": (0.5, 0.0), "bbox_transform": ax.transAxes + down, "borderaxespad": 0.0}
-    return {"loc": "upper center", "ncols": columns, **place}
+    # Labels wider than the axes have room on the left, where the vertical axis has its title.
+    loc, at = ("upper right", 1.0) if _width(labels) > 72.0 * ax.bbox.width / ax.figure.dpi else ("upper center", 0.5)
+    place = {"bbox_to_anchor": (at, 0.0), "bbox_transform": ax.transAxes + down, "borderaxespad": 0.0}
+    return {"loc": loc, "ncols": columns, **place}
+
+
+def _width(labels: Sequence[str]) -> float:
+    """Of a legend of one column, about, in points: half the font's size a letter, and four times it for the line before."""
+    return LEGEND_SIZE * (0.55 * max(map(len, labels), default=0) + 4.0)
 
 
 def depth(ax: Any) -> float:

@@ -83,9 +83,9 @@ class Overlays:
         """Draw a model; by the order of its predictions alone, if they are no amounts."""
         for display, _, _, figure in self._shown:
             if amount or display is GainDisplay:
-                display.from_predictions(
-                    self._y, predicted, sample_weight=self._weight, name=shortened(name), ax=figure.axes[0]
-                )
+                longest = LONGEST_NAME - 2 * (display is ErrorRatioDisplay)  # which has more to say
+                called = shortened(name, longest)
+                display.from_predictions(self._y, predicted, sample_weight=self._weight, name=called, ax=figure.axes[0])
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """(title, what to look for, picture) of each."""

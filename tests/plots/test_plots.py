@@ -157,8 +157,8 @@ def test_ratios_of_zero_and_below_are_said_and_marked():
     display = ErrorRatioDisplay.from_predictions(y, np.repeat([-1.0, 0.0, 2.0, 8.0], 5), n_bins=4, name="model")
     np.testing.assert_allclose(display.ratio, [-1.0, 0.0, 0.5, 1.0])
     words = display.ax_.get_legend().get_texts()[-1].get_text()
-    assert words == "model: no labels of 0; 0 or less in 2 of 4 buckets"
-    marks = next(line for line in display.ax_.lines if line.get_marker() == "v")
+    assert words == "model: no labels of 0; 2 of 4 ≤ 0"
+    marks = [line for line in display.ax_.lines if line.get_marker() == "v"][-1]
     np.testing.assert_array_equal(marks.get_xdata(), [1.0, 2.0])
     display.figure_.canvas.draw()
 

@@ -264,11 +264,12 @@ def test_legends_of_many_models_are_not_cut_off(name):
     y = np.random.default_rng(0).exponential(size=400)
     overlays = pictures.Overlays(y, None)
     for i in range(10):
-        overlays.add(name.format(i), y ** (1 + 0.1 * i))
+        overlays.add(name.format(i), y ** (1 + 0.1 * i) - 0.05 * i)
     assert len(overlays.pictures()) == 3
     for *_, figure in overlays._shown:
         figure.draw_without_rendering()
         (ax,) = figure.axes
         legend, title = ax.get_legend().get_window_extent(), ax.xaxis.label.get_window_extent()
         assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+        assert any(" ≤ 0" in text.get_text() for text in ax.get_legend().get_texts()) == (" / " in ax.get_ylabel())
         assert 0 <= legend.y0 < legend.y1 <= title.y0
