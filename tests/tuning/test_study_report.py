@@ -246,14 +246,14 @@ def test_nothing_of_matplotlib_is_left_changed(tmp_path: Path) -> None:
 
 
 def test_parts_of_a_study_are_not_announced(
-    search: tuple[Tuned, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    search: tuple[Tuned, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.INFO)
-    optuna.create_study()
-    assert "A new study created" in capfd.readouterr().err
     page(search[0], tmp_path)
-    assert capfd.readouterr().err == ""
+    assert caplog.messages == []
+    optuna.create_study()
+    assert "A new study created" in caplog.text
     optuna.logging.set_verbosity(before)
 
 
