@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from gbreg.estimators.columns import check_features
 from gbreg.estimators.readout import Functional, check_distributional
 from gbreg.losses.base import Floats
-from gbreg.tuning.result import Choose, TrialRecord
+from gbreg.tuning.result import Choose, TrialRecord, Tuned
 from gbreg.tuning.search import tune
 from gbreg.tuning.space import Range
 
@@ -56,6 +56,8 @@ storage, study_name, n_jobs
         Fitted to all rows with the rounds found.
     best_params_, best_score_, study_, trials_, pareto_
         As in `Tuned`.
+    found_ : Tuned
+        All that `tune` found, as `write_study` takes it.
     n_features_in_, feature_names_in_
 
     Examples
@@ -78,6 +80,7 @@ storage, study_name, n_jobs
     study_: optuna.Study
     trials_: list[TrialRecord]
     pareto_: list[TrialRecord]
+    found_: Tuned
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ storage, study_name, n_jobs
         ------
         ValueError
             For arguments that are not allowed.
-        RuntimeError
+        NoBestError
             If no trial is complete.
         """
         X = check_features(self, X, reset=True)
@@ -177,6 +180,7 @@ storage, study_name, n_jobs
             found.best_params_,
             found.best_score_,
         )
+        self.found_ = found
         self.study_, self.trials_, self.pareto_ = found.study_, found.trials_, found.pareto_
         return self
 

@@ -14,7 +14,7 @@ import pytest
 from gbreg import GBRegressor, HurdleRegressor
 from gbreg.compare import number
 from gbreg.losses import Huberpp
-from gbreg.tuning import Choice, NoBestError, Tuned, Uniform, tune, write_study
+from gbreg.tuning import Choice, NoBestError, Tuned, TunedRegressor, Uniform, tune, write_study
 from tests.browser import assert_fits, look, needs_browser
 from tests.tuning.test_space import spend
 from tests.tuning.test_tune import FEW, STEPS, AlwaysPruned, Diverging, quick
@@ -164,6 +164,12 @@ def test_one_trial_has_a_page_without_plots(tmp_path: Path) -> None:
     assert len(read.table) == 2
     assert read.images == []
     assert 'This study was kept in memory and has ended with its process. With storage="study.db"' in read.said
+
+
+def test_the_estimator_keeps_what_was_found(tmp_path: Path) -> None:
+    X, y = spend(zeros=0.0)
+    model = TunedRegressor(GBRegressor("huberpp", n_estimators=5, n_jobs=1), n_trials=2, random_state=0).fit(X, y)
+    assert f"mae {number(model.best_score_)} on rows held out" in page(model.found_, tmp_path).said
 
 
 def test_pruned_trials_are_counted_and_have_no_score(tmp_path: Path) -> None:
