@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gbreg.compare import number, versions
-from gbreg.losses.base import Choice, LogUniform
+from gbreg.losses.base import Choice, Integers, LogUniform
 from gbreg.reporting.template import check_installed, write_html
 from gbreg.tuning import pictures
 from gbreg.tuning.recipes import RECIPE
@@ -162,7 +162,7 @@ def _at_end(name: str, value: Any, where: Range) -> str:
     if isinstance(where, Choice) or value is None:
         return ""
     low, high, at = where.low, where.high, value
-    if isinstance(where, LogUniform) or isinstance(low, int):  # as they are drawn
+    if isinstance(where, LogUniform | Integers):  # as they are drawn
         low, high, at = math.log(low), math.log(high), math.log(value)
     share = (at - low) / (high - low) if high > low else 0.5
     end = "upper" if share >= 1 - EDGE else "lower" if share <= EDGE else ""
@@ -246,7 +246,7 @@ def _spaces(found: Tuned) -> list[tuple[str, list[tuple[str, str, str]], bool]]:
 def _range_words(where: Range) -> str:
     if isinstance(where, Choice):
         return ", ".join(_value(option) for option in where.options)
-    scale = " (log)" if isinstance(where, LogUniform) or isinstance(where.low, int) else ""
+    scale = " (log)" if isinstance(where, LogUniform | Integers) else ""
     return f"{_value(where.low)} to {_value(where.high)}{scale}"
 
 

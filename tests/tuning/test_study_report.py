@@ -224,12 +224,13 @@ def test_a_killed_trial_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_values_at_an_end_of_their_range_are_named(tmp_path: Path) -> None:
-    space = {**STEPS, "learning_rate": Uniform(0.001, 0.01), "max_leaves": Choice((7, 8))}
+    space = {**STEPS, "learning_rate": Uniform(0.001, 0.01), "max_leaves": Choice((7, 8)), "subsample": Uniform(0, 1)}
     found = quick(GBRegressor("huberpp", n_estimators=5, n_jobs=1), n_trials=12, space=space)
     assert found.best_params_["learning_rate"] > 0.0097
     said = page(found, tmp_path).said
     assert re.search(r"learning_rate, 0\.0\d+, lies at the upper end of its range, 0.001 to 0.01: a wider one may do", said)
     assert "max_leaves, " not in said
+    assert "subsample0 to 1" in said  # cells of a table: no words of a log scale
 
 
 def test_scores_all_alike_and_parameters_that_never_move(tmp_path: Path) -> None:
