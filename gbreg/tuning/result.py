@@ -40,7 +40,22 @@ class TrialRecord:
 
 
 class NoBestError(RuntimeError):
-    """No trial is complete. `found` holds those that failed or were pruned, and no best: `write_study` tells of them."""
+    """No trial is complete. `found` holds those that failed or were pruned, and no best: `write_study` tells of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optuna
+    >>> from gbreg import GBRegressor
+    >>> from gbreg.tuning import Choice, tune
+    >>> optuna.logging.set_verbosity(optuna.logging.ERROR)
+    >>> X, y = np.arange(40.0)[:, None], np.arange(40.0)
+    >>> try:
+    ...     tune(GBRegressor(), X, y, metric="mae", n_trials=2, space={"subsample": Choice((2.0,))})
+    ... except NoBestError as error:
+    ...     [trial.state for trial in error.found.trials_]
+    ['fail', 'fail']
+    """
 
     def __init__(self, found: Tuned):
         super().__init__(found)
@@ -136,7 +151,10 @@ def _best(study: optuna.Study, choose: str | Choose) -> FrozenTrial:
         return study.best_trial
     best = study.best_trials
     if callable(choose):
-        return choose(best)
+        chosen = choose(best)
+        if not isinstance(chosen, FrozenTrial):
+            raise ValueError(f"choose returned {chosen!r}: it must return one of the trials in the list that it is given")
+        return chosen
     less = _less_is_better(study, best)
     if choose == "first":
         return best[int(np.argmin(less[:, 0]))]
