@@ -79,7 +79,9 @@ def scored(
         trained, trained_weight, mean = labels[:0], None, np.average(labels, weights=weight)
     else:
         trained = checked_labels(train_y, "labels of train")
-        trained_weight = None if train_weight is None else check_sample_weight(train_weight, trained.size)
+        trained_weight = (
+            None if train_weight is None else check_sample_weight(train_weight, trained.size, "sample_weight of train")
+        )
         mean = np.average(trained, weights=trained_weight)
     profile = Profile.of(trained, labels, trained_weight, weight, n_features)
     return Leaderboard(rows, _row("mean", labels, np.full(labels.size, mean), weight), [], profile)

@@ -147,6 +147,13 @@ def test_weights_count(tmp_path):
     assert f"{6 / 7:.3f} <small>± " in path.read_text(encoding="utf-8")
 
 
+def test_the_constant_is_the_weighted_mean_of_train(tmp_path):
+    train = (None, [1.0, 5.0], [3.0, 1.0])  # mean 2, of labels that average 4
+    path = gbreg.report({"a": [1.0, 2.0]}, None, [3.0, 5.0], train=train, path=tmp_path / "r.html")
+    last = " ".join(" ".join(Text(path.read_text(encoding="utf-8")).words).split()).split("constant mean")[-1]
+    assert last.split()[4:6] == ["0.000", "0.500"]  # Gini and PCOC, after XAUC, MAE, RMSE and Spearman
+
+
 X, Y = rows(40)
 
 
@@ -162,6 +169,7 @@ X, Y = rows(40)
         (lambda **k: gbreg.report(GBRegressor(n_estimators=2, n_jobs=1).fit(X, Y), X[:5], Y, **k), "predicts 5 rows of it"),
         (lambda **k: gbreg.report({"a": Y}, None, Y, segment=[1], **k), "segment must be one-dimensional with one entry"),
         (lambda **k: gbreg.report({"a": Y}, None, Y, sample_weight=-Y, **k), "sample_weight"),
+        (lambda **k: gbreg.report({"a": Y}, None, Y, train=(None, Y, Y[1:]), **k), "sample_weight of train has shape"),
     ],
 )
 def test_bad_input_writes_nothing(call, message, tmp_path):
