@@ -29,7 +29,7 @@ def get_engine(name: str) -> Engine:
     """The engine of that name; its package is imported only when it trains or predicts."""
     if name not in ENGINES:
         near = difflib.get_close_matches(str(name), ENGINES, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
+        hint = f": did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"engine={name!r} is not known{hint} Use one of {', '.join(ENGINES)}")
     return ENGINES[name]
 

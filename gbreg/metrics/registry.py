@@ -94,7 +94,7 @@ def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
         return next(own, Metric(getattr(metric, "__name__", type(metric).__name__), metric))
     if metric not in METRICS:
         near = difflib.get_close_matches(str(metric), METRICS, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
+        hint = f": did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"metric {metric!r} is not known{hint} Use one of {', '.join(METRICS)}, or a function")
     return METRICS[metric]
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.utils import check_consistent_length
 
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.columns import Columns, take_rows
+from gbreg.estimators.columns import Columns, check_features, take_rows
 from gbreg.estimators.parts import n_rows
 from gbreg.estimators.regressor import as_labels, as_pairs, check_groups, hold_out
 from gbreg.losses.base import Floats, check_sample_weight
@@ -46,6 +48,10 @@ def make_folds(
     seed: int = 0,
 ) -> list[Fold]:
     """The folds that `tune` describes; `calibrated` models watch rows of their own, held out of those that train."""
+    if not (isinstance(validation_fraction, Real) and 0 < validation_fraction < 1):
+        raise ValueError(f"validation_fraction={validation_fraction!r} must lie in (0, 1): a fifth of the rows is 0.2")
+    if eval_set is None and eval_sample_weight is not None:
+        raise ValueError("eval_sample_weight= weighs the rows of eval_set=: give that too, or weigh all by sample_weight=")
     labels = as_labels(estimator, y)
     n = labels.size
     weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
@@ -57,7 +63,7 @@ def make_folds(
     if eval_set is not None:
         if not (cv is None and time is None):
             raise ValueError("eval_set= says what trials are measured on: leave out cv= and time=")
-        test = _given(estimator, eval_set, eval_sample_weight)
+        test = _given(estimator, rows[0], eval_set, eval_sample_weight)
         return [_fold(rows, test, groups, calibrated, seed)]
     folds = []
     for inside, outside in _splits(n, cv, groups, time, validation_fraction, seed):
@@ -93,39 +99,56 @@ def as_table(X: Any) -> Any:
     return np.asarray(X) if isinstance(X, list | tuple) else X
 
 
-def _given(estimator: Any, eval_set: Any, eval_sample_weight: Any) -> Part:
+def _given(estimator: Any, X_train: Any, eval_set: Any, eval_sample_weight: Any) -> Part:
     pairs = as_pairs(eval_set, eval_sample_weight)
     if len(pairs) != 1:
         raise ValueError(f"eval_set lists {len(pairs)} pairs: trials are measured on one, give one (X, y), or cv=")
     (X, y), weight = pairs[0]
     labels = as_labels(estimator, y)
     check_consistent_length(X, labels)
-    return as_table(X), labels, None if weight is None else check_sample_weight(weight, labels.size, "eval_sample_weight")
+    X, estimator = as_table(X), clone(estimator)
+    try:
+        check_features(estimator, X_train, reset=True)
+        check_features(estimator, X, reset=False)
+    except ValueError as error:
+        raise ValueError(f"eval_set: {error}") from error
+    return X, labels, None if weight is None else check_sample_weight(weight, labels.size, "eval_sample_weight")
 
 
 def _splits(n: int, cv: Any, groups: Any, time: Any, fraction: float, seed: int) -> Iterable[tuple[Any, Any]]:
+    if isinstance(cv, Integral):
+        most, what = (n, "rows") if groups is None else (np.unique(groups).size, "groups")
+        if not 2 <= int(cv) <= most - (time is not None):
+            raise ValueError(
+                f"cv={cv} must be at least 2 folds, and no more than {most:,} {what} allow: or a splitter, or None for one "
+                "held-out share of the rows"
+            )
     if time is not None:
         return _by_time(n, cv, groups, time, fraction)
     if cv is None:
         return [hold_out(n, fraction, seed, groups)]
-    if isinstance(cv, int):
-        if cv < 2:
-            raise ValueError(f"cv={cv} must be at least 2 folds, a splitter, or None for one held-out share of the rows")
+    if isinstance(cv, Integral):
         cv = KFold(cv, shuffle=True, random_state=seed) if groups is None else GroupKFold(cv)
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, str):
         return cv.split(np.empty((n, 0)), groups=groups)  # type: ignore[no-any-return]
-    return list(cv)
+    splits = list(cv) if isinstance(cv, Iterable) else []
+    if not splits or not all(isinstance(split, tuple | list) and len(split) == 2 for split in splits):
+        raise ValueError(f"cv={cv!r:.60} must be a number of folds, a splitter, a list of (train, test), or None")
+    return splits
 
 
 def _by_time(n: int, cv: Any, groups: Any, time: Any, fraction: float) -> list[tuple[Any, Any]]:
     """The latest share of the rows, or `cv` stretches, each after all that trains for it; equal times are not parted."""
     if groups is not None:
         raise ValueError("time= and groups= exclude each other, for customers come again: pass the splits you want as cv=")
-    if not (cv is None or isinstance(cv, int)):
+    if not (cv is None or isinstance(cv, Integral)):
         raise ValueError(f"time= cuts the rows itself: cv must be a number of folds or None, got {type(cv).__name__}")
     when = np.asarray(time)
     if when.shape != (n,):
         raise ValueError(f"time must be one-dimensional with one entry a row, {n:,}, got shape {when.shape}")
+    missing = np.array([t is None or t != t for t in when]) if when.dtype == object else when != when
+    if missing.any():
+        raise ValueError(f"time: {missing.sum():,} of {n:,} are missing: drop those rows, or say when they were")
     moments, place = np.unique(when, return_inverse=True)
     if moments.size < 2:
         raise ValueError(f"time: all {n:,} rows have the time {moments[0]}: nothing comes after, leave it out")

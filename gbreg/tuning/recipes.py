@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,11 @@ class Search:
     @property
     def tunes_losses(self) -> bool:
         return len(self.models) > 1 or any(space.of_losses for _, space in self.models.values())
+
+    def kinds(self) -> dict[str, Any]:
+        """Of all ranges, by the names that a study stores them by."""
+        own = [space.kinds(self._prefix(label)) for label, (_, space) in self.models.items()]
+        return {k: kind for kinds in (self.shared.kinds(), *own) for k, kind in kinds.items()}
 
     def draw(self, trial: Suggests) -> Any:
         """An unfitted model with the parameters that a trial suggests."""
@@ -126,13 +131,14 @@ def several(
     if not isinstance(template, BoostedRegressor):
         raise ValueError(f"losses= need an estimator with the parameters of boosting, got {type(template).__name__}")
     roster = default_models()[0] if isinstance(losses, str) and losses == "all" else losses
-    if isinstance(roster, str):
-        raise ValueError(f"losses={roster!r} must be 'all', or a list such as [{roster!r}, 'tweedie']")
+    if isinstance(roster, str) or not isinstance(roster, Iterable) or not roster:
+        example = roster if isinstance(roster, str) else "huber"
+        raise ValueError(f"losses={roster!r} must be 'all', or a list such as [{example!r}, 'tweedie']")
     models: dict[str, tuple[Any, Space]] = {}
     skipped = []
     for model in (variant for entry in roster for variant in _variants(entry, losses == "all", functional)):
         model = _behind_hurdle(model, every)
-        label = model_label(model)
+        label = _label(model)
         model = with_losses(with_boosting(model, template, template.engine))
         try:
             search_space(model, y=every)
@@ -150,6 +156,16 @@ def several(
         model, _ = models[label]
         models[label] = (model, _own(search_space(model, y=y, space=asked[label])))
     return Search(models, search_space(GBRegressor(), space=asked.get("")), skipped)
+
+
+def _label(model: Any) -> str:
+    try:
+        return model_label(model)
+    except StopIteration:
+        raise ValueError(
+            f"losses: {type(model).__name__} has no name on the command line, by which recipes are told apart: give losses, "
+            "GBRegressor, HurdleRegressor, D2QRegressor or presets, or tune it by itself"
+        ) from None
 
 
 def _own(known: Space) -> Space:

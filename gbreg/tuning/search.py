@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg.compare.models import boosted_parts, model_label
-from gbreg.engines import thread_count
+from gbreg.engines import get_engine, thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.regressor import as_labels
 from gbreg.metrics import Metric, directed
@@ -26,7 +27,7 @@ from gbreg.tuning.recipes import Search, one, several
 from gbreg.tuning.result import Choose, NoBestError, Tuned
 from gbreg.tuning.space import Range
 from gbreg.tuning.study import Direction, finished, missing, open_study
-from gbreg.tuning.trial import Objective, calibrates
+from gbreg.tuning.trial import Objective, calibrates, stop_early
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ def tune(
         Trials at a time, as threads, which share the cores.
     seed : int
         Of the sampler, of the split, and of boosters without a `random_state`. With one process, ``n_jobs=1`` and no
-        `timeout` the study is the same every time, resumed or not.
+        `timeout` the study is the same every time, resumed or not; with "hyperband" not quite, for its brackets go by the
+        numbers of trials, killed ones included.
     refit : bool
         Whether to fit the best model to X and y, with the rounds found. Models with `calibration` calibrate on rows that
         they hold out as usual.
@@ -173,12 +175,14 @@ def tune(
     >>> found.best_estimator_.predict(X).shape
     (500,)
     """
-    if n_trials < 1:
-        raise ValueError(f"n_trials={n_trials} must be at least 1")
+    _check_numbers(n_trials, timeout, n_jobs, seed)
     if not (choose in ("balanced", "first") or callable(choose)):
         raise ValueError(f"choose={choose!r} must be 'balanced', 'first', or a function of the list of trials")
     estimator = _seeded(estimator, seed)
+    _check_boosters(estimator, early_stopping_rounds)
     named = metric if isinstance(metric, list | tuple) else [metric]
+    if not named:
+        raise ValueError("metric=[] must name one metric at least, such as 'mae' or 'xauc'")
     metrics = [None if isinstance(m, str) and m == "loss" else directed(m) for m in named]
     folds = make_folds(
         estimator,
@@ -191,7 +195,7 @@ def tune(
         groups=groups,
         time=time,
         validation_fraction=validation_fraction,
-        calibrated=calibrates([estimator, *(losses or ())], space),
+        calibrated=calibrates([estimator, *(losses if isinstance(losses, Sequence) else ())], space),
         seed=seed,
     )
     labels, every = folds[0].train[1], as_labels(estimator, y)
@@ -220,7 +224,7 @@ def tune(
         given=eval_set is not None,
         groups=groups is not None,
         time=time is not None,
-        cv=not (cv is None or isinstance(cv, int)),
+        cv=not (cv is None or isinstance(cv, Integral)),
     )
     tuned = Tuned(study, search, metrics, choose, early_stopping_rounds, interrupted, held_out)
     if not tuned.has_best:
@@ -241,6 +245,32 @@ def _seeded(estimator: Any, seed: int) -> Any:
     return estimator
 
 
+def _check_numbers(n_trials: int, timeout: float | None, n_jobs: int, seed: int) -> None:
+    if not isinstance(n_trials, Integral) or n_trials < 1:
+        raise ValueError(f"n_trials={n_trials!r} must be at least 1, a whole number: the trials of the study in all")
+    if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
+        raise ValueError(f"timeout={timeout!r} must be a number of seconds above 0, or None for no limit")
+    if not isinstance(n_jobs, Integral):
+        raise ValueError(f"n_jobs={n_jobs!r} must be a whole number: trials at a time, -1 for one a core")
+    if not (isinstance(seed, Integral) and 0 <= seed < 2**32):
+        raise ValueError(f"seed={seed!r} must be a whole number from 0 to 2**32 - 1")
+
+
+def _check_boosters(estimator: Any, early_stopping_rounds: int | None) -> None:
+    """Raise what every trial would: for an estimator without boosters, and parameters that they refuse."""
+    estimator = clone(estimator)
+    stop_early(estimator, early_stopping_rounds)
+    parts = list(boosted_parts(estimator))
+    if not parts:
+        raise ValueError(
+            f"estimator={type(estimator).__name__} has no booster of gbreg in it: give a GBRegressor, a preset, or an "
+            "estimator of gbreg made of them"
+        )
+    for part in parts:
+        part._validate_params()
+        get_engine(part.engine).package()
+
+
 def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search: Search) -> None:
     if None not in metrics:
         return
@@ -259,15 +289,16 @@ def _direction(metric: Metric | None) -> Direction:
 
 
 def _subject(metrics: Sequence[Metric | None], folds: Sequence[Fold], search: Search) -> dict[str, Any]:
-    """What must be the same for trials to be compared: metrics, models, and the labels of every fold."""
+    """What must be the same for trials to be compared: metrics, models, labels and weights of every fold, space."""
     crc = 0
-    for fold in folds:
-        for part in (fold.train, fold.test):
-            crc = zlib.crc32(np.ascontiguousarray(part[1]).tobytes(), crc)
+    for _, *numbers in (part for fold in folds for part in (fold.train, fold.test)):
+        for values in numbers:
+            crc = crc if values is None else zlib.crc32(np.ascontiguousarray(values).tobytes(), crc)
     return {
         "metric": ["loss" if metric is None else metric.name for metric in metrics],
         "model": [label or _name(model) for label, (model, _) in search.models.items()],
         "labels": f"{crc:08x}",
+        "space": search.kinds(),
     }
 
 

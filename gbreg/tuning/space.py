@@ -47,6 +47,11 @@ class Space:
     ranges: SearchSpace
     of_losses: frozenset[str]
 
+    def kinds(self, prefix: str = "") -> dict[str, Any]:
+        """Of each range what a study cannot change: the options of a choice, else whether it is of integers, or of logs."""
+        known = self.ranges.items()
+        return {prefix + k: _storable(r) if isinstance(r, Choice) else type(r).__name__ for k, r in known}
+
     def draw(self, trial: Suggests, prefix: str = "") -> dict[str, Any]:
         """One value of each."""
         return {name: _draw(trial, prefix + name, where) for name, where in self.ranges.items()}

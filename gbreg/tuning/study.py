@@ -141,11 +141,16 @@ def open_study(
         study.set_user_attr(SUBJECT, dict(subject))
     else:
         for name, value in subject.items():
-            if known.get(name) != value:
-                raise ValueError(
-                    f"study {study.study_name!r} has {name}={known.get(name)!r} and is asked for {value!r}: its trials "
-                    "cannot be compared; give another study_name=, or another storage="
-                )
+            had = known.get(name, value)
+            if had == value:
+                continue
+            if isinstance(had, dict) and isinstance(value, dict):  # long ones: what differs is enough
+                had, value = ({k: v for k, v in a.items() if b.get(k) != v} for a, b in ((had, value), (value, had)))
+            raise ValueError(
+                f"study {study.study_name!r} has {name}={had!r} and is asked for {value!r}: its trials cannot be compared; "
+                "ask as it was made (labels are those of y with their weights, as seed= and other arguments split them), or "
+                "give another study_name=, or another storage="
+            )
     fail_killed(study)
     return study
 
@@ -158,12 +163,30 @@ def is_stored(study: optuna.Study) -> bool:
 def _storage(storage: Any) -> BaseStorage | None:
     if storage is None or isinstance(storage, BaseStorage):
         return storage
+    if not isinstance(storage, str | os.PathLike):
+        raise ValueError(f"storage={storage!r} must be the path of a file, a URL, a storage of Optuna's, or None")
     text = str(storage)
     if "://" in text:
         return RDBStorage(text)
-    if Path(text).suffix in (".log", ".jsonl", ".journal"):
+    path = Path(text)
+    if path.is_dir():
+        raise ValueError(f"storage={text!r} is a folder: name a file in it, such as {str(path / 'study.db')!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"storage={text!r} must lie in a folder that exists: make {str(path.parent)!r} first")
+    if path.suffix in (".log", ".jsonl", ".journal"):
+        _check_begins(path, b'{"op_code"', "journal of Optuna's")
         return JournalStorage(JournalFileBackend(text))
+    _check_begins(path, b"SQLite format 3\0", "SQLite file (the names of journals end in .log)")
     return _sqlite(text)
+
+
+def _check_begins(path: Path, begin: bytes, kind: str) -> None:
+    """Or Optuna would write behind what a file holds."""
+    if path.is_file():
+        with path.open("rb") as file:
+            found = file.read(len(begin))
+        if found not in (b"", begin):
+            raise ValueError(f"storage={str(path)!r} is a file, and no {kind}: name another")
 
 
 def _sqlite(path: str) -> RDBStorage:
@@ -189,7 +212,7 @@ def _connect(path: str) -> sqlite3.Connection:
 def _sampler(sampler: Any, seed: int, starts: Sequence[Mapping[str, Any]]) -> BaseSampler:
     if isinstance(sampler, BaseSampler):
         return sampler
-    if isinstance(sampler, str) and sampler not in SAMPLERS:
+    if sampler not in SAMPLERS if isinstance(sampler, str) else not callable(sampler):
         raise ValueError(f"sampler={sampler!r} must be one of {', '.join(SAMPLERS)}, a function of a seed, or Optuna's own")
     return Reseeded(SAMPLERS[sampler] if isinstance(sampler, str) else sampler, seed, starts)
 

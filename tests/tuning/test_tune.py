@@ -13,8 +13,9 @@ import numpy as np
 import optuna
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
 
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, WCERegressor, ZILNRegressor
+from gbreg import BucketRegressor, CalibratedRegressor, GBRegressor, HurdleRegressor, WCERegressor, ZILNRegressor
 from gbreg.losses import AbsoluteError, Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
 from gbreg.tuning import Choice, LogUniform, Progress, Tuned, Uniform, tune
@@ -249,6 +250,39 @@ def test_another_metric_or_other_labels_are_another_study(tmp_path: Path) -> Non
     assert len(quick(metric="rmse", n_trials=1, storage=file, study_name="other").trials_) == 1
 
 
+def test_another_space_other_weights_or_another_split_are_another_study(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    quick(n_trials=1, storage=file)
+    kept = {**FEW, "max_leaves": None}
+    with pytest.raises(ValueError, match=r"has space=\{'max_leaves': 'Integers'\} and is asked for \{\}"):
+        quick(n_trials=2, storage=file, space=kept)
+    with pytest.raises(ValueError, match=r"has space=\{'max_leaves': 'Integers'\} .* \{'max_leaves': \[7, 8\]\}"):
+        quick(n_trials=2, storage=file, space={**FEW, "max_leaves": Choice((7, 8))})
+    for other in ({"sample_weight": np.arange(1, 301)}, {"seed": 1}, {"cv": 2}):
+        with pytest.raises(ValueError, match=r"has labels=.*as seed= and other arguments split them"):
+            quick(n_trials=2, storage=file, **other)
+    wider = quick(n_trials=2, storage=file, space={**FEW, "learning_rate": LogUniform(0.5, 0.9)})
+    assert [t.parameters["learning_rate"] >= 0.5 for t in wider.trials_] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no/study.db", "must lie in a folder that exists: make '.*no' first"),
+        ("no/study.log", "must lie in a folder that exists"),
+        ("", "is a folder: name a file in it, such as '.*study.db'"),
+        ("table.db", "is a file, and no SQLite file"),
+        ("table.log", "is a file, and no journal of Optuna's"),
+    ],
+)
+def test_where_no_study_can_be_stored(tmp_path: Path, name: str, message: str) -> None:
+    for table in ("table.db", "table.log"):
+        (tmp_path / table).write_text("amount,duration\n")
+    with pytest.raises(ValueError, match=f"storage='.*' {message}"):
+        quick(n_trials=1, storage=tmp_path / name)
+    assert (tmp_path / "table.log").read_text() == "amount,duration\n"
+
+
 def test_threads_run_trials_side_by_side() -> None:
     found = quick(GBRegressor("huberpp", n_estimators=10), n_trials=8, n_jobs=2)
     assert len(found.trials_) == 8
@@ -481,6 +515,28 @@ def test_weights_reach_training_and_metric() -> None:
         ({"time": np.zeros(300)}, "all 300 rows have the time 0"),
         ({"time": np.arange(300), "groups": np.arange(300)}, "time= and groups= exclude each other"),
         ({"cv": 3, "eval_set": (np.ones((2, 4)), np.ones(2))}, "leave out cv= and time="),
+        ({"n_trials": 2.5}, "n_trials=2.5 must be at least 1, a whole number"),
+        ({"timeout": 0}, "timeout=0 must be a number of seconds above 0, or None"),
+        ({"n_jobs": 1.5}, "n_jobs=1.5 must be a whole number"),
+        ({"seed": None}, "seed=None must be a whole number from 0"),
+        ({"metric": []}, r"metric=\[\] must name one metric"),
+        ({"sampler": None}, "sampler=None must be one of tpe, random"),
+        ({"cv": 301}, "cv=301 must be at least 2 folds, and no more than 300 rows allow"),
+        ({"cv": 3, "groups": np.arange(300) % 2}, "cv=3 must be at least 2 folds, and no more than 2 groups allow"),
+        ({"cv": "5"}, "cv='5' must be a number of folds, a splitter, a list"),
+        ({"cv": []}, r"cv=\[\] must be a number of folds, a splitter, a list"),
+        ({"time": np.where(np.arange(300) == 5, np.nan, 1.0)}, "time: 1 of 300 are missing"),
+        ({"time": np.array(["a", None] * 150, dtype=object)}, "time: 150 of 300 are missing"),
+        ({"validation_fraction": 1.5, "time": np.arange(300)}, r"validation_fraction=1.5 must lie in \(0, 1\)"),
+        ({"validation_fraction": 0}, r"validation_fraction=0 must lie in \(0, 1\)"),
+        ({"eval_set": (np.ones((2, 3)), np.ones(2))}, "eval_set: X has 3 features"),
+        ({"eval_sample_weight": np.ones(300)}, "eval_sample_weight= weighs the rows of eval_set="),
+        ({"early_stopping_rounds": 0}, "'early_stopping_rounds' parameter of GBRegressor"),
+        ({"model": GBRegressor("huberpp", engine="lgb")}, "engine='lgb' is not known. Use one of lightgbm"),
+        ({"model": LinearRegression()}, "estimator=LinearRegression has no booster of gbreg in it"),
+        ({"storage": 3}, "storage=3 must be the path of a file"),
+        ({"losses": []}, r"losses=\[\] must be 'all', or a list such as"),
+        ({"losses": [CalibratedRegressor(GBRegressor())]}, "losses: CalibratedRegressor has no name on the command line"),
         ({"losses": "gamma"}, r"losses='gamma' must be 'all', or a list such as \['gamma', 'tweedie'\]"),
     ],
 )
