@@ -29,8 +29,8 @@ TRIED |= {f"{edges}, median": (edges, 48, "median") for edges in ("quantile", "u
 
 def main(argv: Sequence[str] | None = None) -> None:
     run = start(__doc__, argv)
-    n = run.size(15_000, 1_000)
-    settings = {"n_estimators": run.size(300, 8), "early_stopping_rounds": 10, "random_state": 0, "n_jobs": 1}
+    n = run.size(15_000, 2_000)
+    settings = {"n_estimators": run.size(300, 20), "early_stopping_rounds": 10, "random_state": 0, "n_jobs": 1}
     errors, sums = {name: [] for name in TRIED}, {name: [] for name in TRIED}
     for seed in run.seeds:
         world = make_gmv(2 * n, tail_index=5.0, random_state=seed)
