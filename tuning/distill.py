@@ -19,7 +19,8 @@ from gbreg.tuning import Choice
 def main(argv: Sequence[str] | None = None) -> None:
     recipe = start(__file__, __doc__, argv)
     model = BucketRegressor(soft="normal", space="log", unbiased=True, **recipe.boosting)
-    recipe.run(model, "normalized_gini", space={"soft": Choice(("normal", "laplace", "hl_gauss"))})
+    buckets = dict.fromkeys(("n_buckets", "edges", "rank"))  # as they are, see softmax.py
+    recipe.run(model, "normalized_gini", space={"soft": Choice(("normal", "laplace", "hl_gauss")), **buckets})
 
 
 if __name__ == "__main__":

@@ -145,16 +145,21 @@ def native(setting: Setting, objective: str) -> dict[str, tuple[Floats, str]]:
     return {metric: (predicted[best.number], objective) for metric, best in zip(METRICS, bests, strict=True)}
 
 
-def searched(setting: Setting, metric: str) -> tuple[Floats, str]:
+def searched(setting: Setting, metric: str, folds: int | None) -> tuple[Floats, str]:
     """Test predictions of the best model of a search over all losses, and its label."""
-    parts = (setting.sooner, setting.later)
-    first, n = setting.sooner.y.size, sum(part.y.size for part in parts)
-    weight = None if setting.later.weight is None else np.concatenate([part.weight for part in parts])
+    if folds is None:
+        parts, groups = (setting.sooner, setting.later), None
+        first, n = setting.sooner.y.size, sum(part.y.size for part in parts)
+        cv: Any = [(np.arange(first), np.arange(first, n))]
+    else:
+        parts, groups, cv = (setting.train,), setting.train.keys, folds
+    weight = None if setting.train.weight is None else np.concatenate([part.weight for part in parts])
     found = tune(
         GBRegressor(n_estimators=setting.rounds, n_jobs=1),
         pd.concat([part.X for part in parts]),
         np.concatenate([part.y for part in parts]),
-        cv=[(np.arange(first), np.arange(first, n))],
+        cv=cv,
+        groups=groups,
         sample_weight=weight,
         metric=metric,
         losses="all",
@@ -167,7 +172,7 @@ def searched(setting: Setting, metric: str) -> tuple[Floats, str]:
     return model.predict(setting.test.X), found.best_params_["recipe"]
 
 
-def compared(setting: Setting, metrics: list[str], memory: Memory) -> Table:
+def compared(setting: Setting, metrics: list[str], folds: int | None, memory: Memory) -> Table:
     """A row for every metric: the search's best against the best of the native studies, on the test rows."""
     natives = []
     for objective in NATIVE:
@@ -176,7 +181,7 @@ def compared(setting: Setting, metrics: list[str], memory: Memory) -> Table:
         print(f"{setting.data.name}: {objective}, {time.perf_counter() - start:.0f} s", flush=True)
     test, users = setting.test, setting.test.keys
     table = Table(
-        f"{setting.data.name}: {setting.trials} trials",
+        f"{setting.data.name}: {setting.trials} trials" + (f", those of the search on {folds} folds" if folds else ""),
         f"{setting.train.y.size:,} rows to train on, {test.y.size:,} to judge by. Difference: ours less theirs, with the "
         f"95% interval of a paired bootstrap over {setting.data.keys[0]}; won and lost where it leaves out 0.",
         ("metric", "best native", "score", "search found", "score", "difference", "verdict", "s"),
@@ -186,7 +191,7 @@ def compared(setting: Setting, metrics: list[str], memory: Memory) -> Table:
         sign = 1.0 if directed_metric.greater_is_better else -1.0
         rival, name = max((of[metric] for of in natives), key=lambda found: sign * setting.score(metric, test, found[0]))
         start = time.perf_counter()
-        ours, label = memory.cache(searched)(setting, metric)
+        ours, label = memory.cache(searched)(setting, metric, folds)
         seconds = time.perf_counter() - start
         gap = difference(directed_metric, test.y, ours, rival, test.weight, by=users, n_resamples=300)
         verdict = "won" if sign * gap.low > 0 and sign * gap.high > 0 else "open"
@@ -206,13 +211,14 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--rows", type=int, default=40_000, help="at most so many rows to train on, drawn at random")
     parser.add_argument("--rounds", type=int, default=500, help="at most")
+    parser.add_argument("--folds", type=int, help="judge trials of the search on so many folds of the training rows instead")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what studies found")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", ".*a constant is predicted")
     for name in given.sets:
         setting = Setting.of(given.folder, SETS[name], given.rows, given.trials, given.rounds)
-        print(compared(setting, given.metrics, Memory(given.cache, verbose=0)).markdown(), flush=True)
+        print(compared(setting, given.metrics, given.folds, Memory(given.cache, verbose=0)).markdown(), flush=True)
 
 
 if __name__ == "__main__":
