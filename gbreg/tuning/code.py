@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from math import isfinite
+from types import FunctionType
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -32,8 +34,15 @@ def _written(value: Any, homes: dict[str, set[str]], depth: int) -> str:
         parts = [_written(v, homes, depth) for v in value]
         inside = ", ".join(parts) + ("," if isinstance(value, tuple) and len(parts) == 1 else "")
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {_written(v, homes, depth)}" for k, v in value.items()) + "}"
     if hasattr(value, "tolist"):  # numpy's numbers and arrays
-        return repr(value.tolist())
+        return _written(value.tolist(), homes, depth)
+    if isinstance(value, float) and not isfinite(value):
+        return f"float({str(value)!r})"
+    if isinstance(value, FunctionType):
+        homes.setdefault(value.__module__, set()).add(value.__name__)
+        return value.__name__
     if not isinstance(value, BaseEstimator):
         return repr(value)
     cls = type(value)

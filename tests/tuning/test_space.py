@@ -20,6 +20,7 @@ from gbreg import (
     ZILNRegressor,
 )
 from gbreg.losses import AM, Huber, Huberpp, Tweedie
+from gbreg.metrics import top_share
 from gbreg.tuning import Choice, Integers, LogUniform, Uniform, search_space, suggest
 from gbreg.tuning.code import as_code
 from gbreg.tuning.space import BOOSTING
@@ -139,3 +140,12 @@ def test_code_makes_the_same_model(model: Any, of_losses: set[str]) -> None:
     found: dict[str, Any] = {}
     exec(as_code(made), found)
     assert repr(found["model"].get_params()) == repr(made.get_params())
+
+
+def test_code_of_values_that_no_repr_can_write() -> None:
+    given = {"monotone_constraints": np.array([1, 0]), "max_delta_step": float("inf")}
+    model = GBRegressor(eval_metric=top_share, engine_params=given)
+    found: dict[str, Any] = {}
+    exec(as_code(model), found)
+    assert found["model"].eval_metric is top_share
+    assert found["model"].engine_params == {"monotone_constraints": [1, 0], "max_delta_step": float("inf")}
