@@ -5,8 +5,9 @@ tried on money with price peaks. The error of a row is |ln(predicted / true mean
 averaged over held-out rows and compared, seed by seed, with that of 48 quantile buckets and their means.
 
 Found: only uniform edges are wrong: most rows share a bucket. Edges that grow with the amount (segments, exp, mixed) or
-follow the prices differ from quantiles by a few hundredths, hardly told from noise by five seeds. Half a dozen buckets cost a tenth of the
-error, a dozen half of that, and twice 48 gain nothing. Medians keep the error and lose some hundredths of the sum.
+follow the prices differ from quantiles by a few hundredths, which five seeds hardly tell from noise. Half a dozen buckets
+cost a tenth of the error, a dozen half of that, and twice 48 gain nothing. Medians keep the error and lose some hundredths
+of the sum.
 """
 
 from __future__ import annotations
