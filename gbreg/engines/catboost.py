@@ -194,6 +194,7 @@ class CatBoost(Engine):
 
         X = task.rows.X
         shared = sharing() and not (X.categorical or scipy.sparse.issparse(X.values) or _OF_BINS & set(params))
+        shared = shared and not _go_missing(every)
 
         def make() -> list[Any]:
             pools = [self.package().Pool(**self._columns(rows.X), **f) for rows, f in zip(every, fields, strict=True)]
@@ -260,6 +261,12 @@ class CatBoost(Engine):
 
     def from_bytes(self, data: bytes) -> Any:
         return self.package().CatBoost().load_model(blob=data)
+
+
+def _go_missing(every: list[Rows]) -> bool:
+    """Whether a column is missing in evaluation rows alone, which given bins refuse, unlike a training."""
+    trained, *others = (np.isnan(rows.X.values).any(axis=0) for rows in every)
+    return any((missing & ~trained).any() for missing in others)
 
 
 def _quantise(pools: list[Any], **bins: Any) -> None:

@@ -82,6 +82,19 @@ def test_other_rows_and_other_weights_are_not_taken_for_the_same(engine: str) ->
         assert same(mine, model.fit(X_, y_, w_), X)
 
 
+def test_a_column_that_is_missing_in_evaluation_rows_alone(engine: str) -> None:
+    X, y, _ = spend()
+    X[:450, 0] = np.nan_to_num(X[:450, 0])
+    model = GBRegressor(Huberpp(), engine=engine, n_estimators=5, n_jobs=1)
+    fresh = GBRegressor(**model.get_params(deep=False)).fit(X[:450], y[:450], eval_set=(X[450:], y[450:]))
+    shared = SharedBins()
+    for _ in range(2):
+        with shared.in_use():
+            model.fit(X[:450], y[:450], eval_set=(X[450:], y[450:]))
+        assert same(model, fresh, X)
+        assert model.evals_result_ == fresh.evals_result_
+
+
 def test_several_outputs_parts_categories_and_sparse_rows(engine: str) -> None:
     pandas = pytest.importorskip("pandas")
     X, y, _ = spend()
