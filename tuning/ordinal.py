@@ -1,7 +1,7 @@
 """Ordinal thresholds: how many, where, and whether rows may differ in spread.
 
-One score a row is held against thresholds that all rows share; with spread a second score says how sure the first one is. The
-median is read, which is what MAE asks for.
+One score a row is held against thresholds that all rows share; with spread a second score says how sure the first one is.
+The median is read, which is what MAE asks for.
 
     python tuning/ordinal.py TABLE --target COLUMN [--metric mae] [--trials 50] [--storage study.db]
 """

@@ -146,6 +146,10 @@ def several(
         except ValueError as error:
             skipped.append((label, str(error)))
             continue
+        if label in models and repr(models[label][0]) != repr(model):
+            raise ValueError(
+                f"losses: two models are {label!r} and differ only in boosting or calibration: tune each by itself"
+            )
         models[label] = (model, _own(known))
     if not models:
         reasons = "; ".join(f"{label}: {reason}" for label, reason in skipped)

@@ -659,6 +659,13 @@ def test_what_the_last_fit_could_not_take_is_not_searched() -> None:
         tune(GBRegressor(AbsoluteError(link="log")), X, y, **given)
 
 
+def test_models_of_one_label_are_not_mixed_up() -> None:
+    twice = ["huber", GBRegressor("huber"), GBRegressor("huber", calibration="ratio")]
+    with pytest.raises(ValueError, match="two models are 'huber' and differ only in boosting or calibration"):
+        quick(GBRegressor(n_estimators=5), losses=twice, space={})
+    assert len(quick(GBRegressor(n_estimators=5), n_trials=1, losses=twice[:2], space={}, refit=False).search_.models) == 2
+
+
 def test_losses_that_none_of_the_labels_suit() -> None:
     X, y = spend()
     with pytest.raises(ValueError, match=r"none of the 1 takes these labels: gamma: Gamma needs y in \(0, inf\)"):
