@@ -483,6 +483,7 @@ def test_tune_searches_saves_and_goes_on(folder, tmp_path):
         (("--metric", "xacu"), "--metric: metric 'xacu' is not known: did you mean 'xauc'?"),
         (("--metric", "pcoc"), "best at 1"),
         (("--metric", "mae", "--trials", "0"), "--trials 0 must be at least 1"),
+        (("--metric", "mae", "--folds", "1"), "--folds 1 must be at least 2"),
         (("--metric", "mae", "--loss", "tweedy"), "tweedie"),
         (("--metric", "mae", "--group", "who"), "--group 'who' is not a column"),
     ],
@@ -506,6 +507,16 @@ def test_tune_leaves_a_report(folder, tmp_path):
     assert "gbreg tune: amount of t.parquet" in page
     assert f"--model {saved}" in page  # the command to go on
     assert "With --storage study.db a search can be stopped" in page
+
+
+def test_tune_judges_on_folds(folder, tmp_path):
+    optuna = pytest.importorskip("optuna")
+    arguments = ["tune", folder / "t.parquet", "--target", "amount", "--metric", "mae", "--loss", "tweedie", "--trials", "1"]
+    arguments += ["--keep", "x,group", "--model", tmp_path / "best.gbreg", "--rounds", "5", "--n-jobs", "1", "--folds", "3"]
+    result = run(*arguments, "--storage", tmp_path / "study.db")
+    assert result.exit_code == 0, result.output
+    (trial,) = optuna.load_study(study_name="gbreg", storage=f"sqlite:///{tmp_path / 'study.db'}").trials
+    assert len(trial.user_attrs["folds"]) == 3
 
 
 def test_tune_without_a_complete_trial_says_why(folder, tmp_path):
