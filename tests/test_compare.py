@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from gbreg.compare import (
     Profile,
     Row,
     Skipped,
+    choice,
     compare,
     default_models,
     installed_engines,
@@ -30,7 +32,8 @@ from gbreg.compare import (
     sum_words,
     winners,
 )
-from gbreg.losses import AM, Gamma, Huberpp, SquaredError, Tweedie, known_losses
+from gbreg.losses import AM, Gamma, Huberpp, SquaredError, Tweedie, get_loss, known_losses
+from gbreg.reporting.scores import scored
 from gbreg.tables import InputError
 
 FAST = GBRegressor(n_estimators=8, learning_rate=0.2, n_jobs=1, random_state=3)
@@ -447,3 +450,19 @@ def test_words_for_sums(pcoc, words):
 
 def test_every_shown_metric_is_a_field_of_the_row():
     assert set(SHOWN) <= set(Row.__dataclass_fields__)
+
+
+def test_one_model_alone_is_not_praised_as_the_best():
+    y = np.r_[np.zeros(60), np.arange(1.0, 41.0)]
+    board = scored({"mine": 0.5 * y + 1}, y)
+    said = "\n".join([choice(board), *winners(board)])
+    assert "Of `mine`, its sum is 38% low (PCOC 0.62). Calibrate it on rows that no model saw" in said
+    assert "Its MAE is" in said
+    assert not re.search("best|closest|fewest|least", said)
+
+
+@pytest.mark.parametrize("name", ["mse", "L2", "regression"])
+def test_names_of_other_libraries_are_understood(name):
+    for asked in (get_loss, parse_model):
+        with pytest.raises(ValueError, match="did you mean 'squared_error'"):
+            asked(name)

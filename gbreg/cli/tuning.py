@@ -99,6 +99,7 @@ def tune(
         check_installed()
     for notice in prepared.notices:
         say(notice)
+    say(f"Searching on {len(y):,} rows. Each loss is compiled before its first trial, for a second or two.")
     with _live() as progress:
         try:
             found = search(

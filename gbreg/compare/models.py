@@ -24,6 +24,7 @@ from gbreg.estimators import (
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import Loss, get_loss, known_losses
+from gbreg.losses.base import ELSEWHERE
 from gbreg.losses.vector import VectorLoss
 from gbreg.tables import InputError, nearest
 
@@ -180,7 +181,9 @@ def parse_model(text: str, parameters: Mapping[str, Any] | None = None) -> Any:
         return GBRegressor(parse_loss(text, parameters))
     if name not in OWN_PARAMETERS:
         known = sorted({*known_losses(), *OWN_PARAMETERS})
-        raise InputError(f"loss={name!r} is not known: {nearest(name, known)}Known are {', '.join(known)}")
+        raise InputError(
+            f"loss={name!r} is not known: {nearest(ELSEWHERE.get(name.lower(), name), known)}Known are {', '.join(known)}"
+        )
     given = _parameters(text, OWN_PARAMETERS[name], parameters)
     if name == "hurdle":
         return HurdleRegressor(GBRegressor("bernoulli"), GBRegressor(parse_loss(str(given.get("loss", "gamma")))))

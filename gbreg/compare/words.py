@@ -119,6 +119,8 @@ def winners(board: Leaderboard) -> list[str]:
     """One sentence, a Markdown list item, on the best model by each metric."""
     if not board.rows:
         return ["- No model was fitted: see why below."]
+    if len(board.rows) == 1:
+        return _alone(board, board.rows[0])
     said = []
     ranked = board.best(board.ranking)
     if ranked is not None:
@@ -145,11 +147,26 @@ def winners(board: Leaderboard) -> list[str]:
     return said
 
 
+def _alone(board: Leaderboard, row: Row) -> list[str]:
+    """What one model's numbers mean, where there is none to hold it against but the constant mean."""
+    mean, ranking = board.baseline, cell(board.ranking, getattr(row, board.ranking))
+    under, over = cell("under_2x", row.under_2x), cell("over_2x", row.over_2x)
+    mend = ": calibrate before adding it up" if _needs_calibration(row.pcoc) else ": its numbers can be added up"
+    return [
+        f"- Its {_RANKING[board.ranking]} is {ranking}, and {sum_words(row.pcoc)}{mend}.",
+        f"- Its MAE is {number(row.mae)} and its RMSE {number(row.rmse)}; those of a constant are {number(mean.mae)} and "
+        f"{number(mean.rmse)}.",
+        f"- Tenths of the rows, by prediction, are {row.decile_error:.0%} of the mean off on average (decile error).",
+        f"- {under} of the rows are underestimated by more than a factor 2, {over} overestimated (any positive "
+        "prediction for a 0 counts).",
+    ]
+
+
 _WINS = {
     "pcoc": "has the sum closest to the truth (PCOC {})",
     "mae": "has the least MAE ({}): closest on the typical row; on skewed targets that rewards medians, whose sum is low",
     "rmse": "has the least RMSE ({}): closest to the mean, and the large rows decide",
-    "decile_error": "is best calibrated level by level (decile error {}): small and large predictions add up to what came",
+    "decile_error": "is best calibrated level by level (decile error {})",
     "under_2x": "has the fewest rows underestimated by more than a factor 2 ({})",
     "over_2x": "has the fewest rows overestimated by more than a factor 2 ({}; any positive prediction for a 0 counts)",
 }
@@ -189,11 +206,15 @@ def choice(board: Leaderboard) -> str:
     rows = [row for row in rows if not _wild(board, row)] or rows
     if not rows:
         return "Ranking or sum has no value here (constant labels, or a sum of 0?): judge by MAE and RMSE."
+    mend = "on rows that no model saw (CalibratedRegressor): a monotone map keeps the order and mends the sum."
+    if len(board.rows) == 1:
+        pcoc = _sum_of(board, rows[0])
+        advice = f"Calibrate it {mend}" if _needs_calibration(pcoc) else "Its numbers can be added up."
+        return f"Of {_called(board, rows[0])}, {sum_words(pcoc)}. {advice}"
     ranked = max(rows, key=lambda row: float(getattr(row, key)))
     summed = min(rows, key=lambda row: badness("pcoc", row.pcoc) if row.pcoc == row.pcoc else math.inf)
     near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
     both = min(near, key=lambda row: (badness("pcoc", _sum_of(board, row)), -getattr(row, key)))
-    mend = "on rows that no model saw (CalibratedRegressor): a monotone map keeps the order and mends the sum."
     total = sum_words(_sum_of(board, both))
     if both.readout == "log_mean":
         total = f"read as its mean, {total}"

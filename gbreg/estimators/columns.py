@@ -44,8 +44,8 @@ class Columns:
                 categories[j] = tuple(sorted(seen))
             elif not _is_numeric(column):
                 raise TypeError(
-                    f"column {column.name!r} holds {column.dtype}: cast text to a categorical dtype, turn times into "
-                    "numbers (age in days, hour, weekday), or drop the column"
+                    f"column {column.name!r} holds {column.dtype}: cast text to a categorical dtype (in pandas "
+                    ".astype('category')), turn times into numbers (age in days, hour, weekday), or drop the column"
                 )
         return cls(tuple(str(c) for c in frame.columns), categories)
 

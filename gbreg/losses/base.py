@@ -280,11 +280,18 @@ def get_loss(loss: str | Loss, **parameters: Any) -> Loss:
     return _known(loss)(**parameters)
 
 
+# What other libraries call losses that are built in here.
+ELSEWHERE = dict.fromkeys(("mse", "rmse", "l2", "regression"), "squared_error") | dict.fromkeys(
+    ("mae", "l1", "regression_l1"), "absolute_error"
+)
+
+
 def _known(name: Any) -> type[Loss]:
     known = known_losses()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.4)
+    asked = str(name).lower()
+    near = difflib.get_close_matches(ELSEWHERE.get(asked, asked), known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(
         f"loss={name!r} is not known: {hint}Known are {', '.join(sorted(known))}. "
