@@ -1,6 +1,6 @@
 """A search over losses against the boosters' own objectives, each tuned with as many trials, on rows not seen.
 
-``python -m tests.benchmarks.search FOLDER [--sets ...] [--metrics ...] [--trials 50] [--rows 40000] [--rounds 500]``
+``python -m tests.benchmarks.search FOLDER [--sets ...] [--metrics ...] [--trials 50] [--folds 3] ...``
 
 FOLDER and splits are those of `tests.benchmarks.quality`: trials are judged on the last fifth of "train", the best of each
 study is trained on all of it and judged once on "test". A native study tries LightGBM's own objective as teams do today, in
@@ -209,8 +209,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--metrics", nargs="*", choices=METRICS, default=list(METRICS), help="none: the native studies only")
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=40_000, help="at most so many rows to train on, drawn at random")
-    parser.add_argument("--rounds", type=int, default=500, help="at most")
+    parser.add_argument("--rows", type=int, default=20_000, help="at most so many rows to train on, drawn at random")
+    parser.add_argument("--rounds", type=int, default=300, help="at most")
     parser.add_argument("--folds", type=int, help="judge trials of the search on so many folds of the training rows instead")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what studies found")
     given = parser.parse_args()
