@@ -73,7 +73,7 @@ def test_compare_prints_and_saves_a_leaderboard(folder, tmp_path, suffix):
     assert "Split: column 'part'; 200 rows to train, 100 to test. Left out: 100." in result.stdout
     assert "Left out: day (dates and times" in result.stdout
     assert "Not compared: gamma: Gamma needs y in (0, inf)" in result.stdout
-    assert "`tweedie` ranks best" in result.stdout
+    assert "Of `tweedie`, its sum is" in result.stdout
     found = json.loads((out / "leaderboard.json").read_text())
     assert [row["loss"] for row in found["rows"]] == ["tweedie"]
     assert found["rows"][0]["rounds"] == 5
@@ -316,7 +316,7 @@ def python(*arguments):
 def test_as_a_process(folder, tmp_path):
     done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "amount", "--loss", "tweedie", *FAST)
     assert done.returncode == 0, done.stderr
-    assert "`tweedie` ranks best" in done.stdout
+    assert "Of `tweedie`, its sum is" in done.stdout
     assert done.stderr == ""
     done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "nothing")
     assert (done.returncode, done.stdout) == (2, "")
