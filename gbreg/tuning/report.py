@@ -334,7 +334,7 @@ def _plots(found: Tuned, weights: Mapping[str, float]) -> list[tuple[str, str, s
         words = (
             "Pruned trials have no score."
             if several
-            else "Flat for long: more trials bring little. Pruned ones have no score, and scores far behind are off the picture."
+            else "Flat for long: more trials bring little. Without pruned ones, and without scores far behind."
         )
         plots.append((f"History{of}", words, pictures.history(study, metric, name)))
     if len(found.metrics_) == 2:
