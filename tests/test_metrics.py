@@ -1,6 +1,7 @@
 """Metrics against hand-made tables, brute force over pairs and rows, and scikit-learn and scipy."""
 
 import math
+import pickle
 from functools import partial
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn import config_context
 from sklearn import metrics as sk
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
 
 from gbreg import metrics
 from gbreg.distribution import LogNormalDistribution
@@ -597,6 +601,51 @@ def test_scorers_have_the_sign_of_scikit_learn(name):
     sign = 1 if named.greater_is_better else -1
     assert metrics.scorer(name)(model, X, y) == pytest.approx(sign * named(y, [2.0] * 3), nan_ok=True)
     assert metrics.scorer(name)(model, X, y, sample_weight=w) == pytest.approx(sign * named(y, [2.0] * 3, w), nan_ok=True)
+
+
+@undefined
+@pytest.mark.parametrize("name", [name for name in POINT if name != "pcoc"])
+def test_scorers_are_scikit_learns(name):
+    rng = np.random.default_rng(0)
+    X, w = rng.uniform(1, 2, size=(60, 2)), rng.uniform(1, 2, 60)
+    y = 1.0 + X[:, 0] + rng.uniform(size=60)
+    model, scorer = LinearRegression(), metrics.scorer(name)
+    sign = 1 if METRICS[name].greater_is_better else -1
+    turned = "" if sign == 1 else ", greater_is_better=False"
+    assert repr(scorer) == f"make_scorer({name}{turned}, response_method='predict')"
+    expected = []
+    for train, test in KFold(3).split(X):
+        fitted = clone(model).fit(X[train], y[train])
+        expected.append(sign * METRICS[name](y[test], fitted.predict(X[test])))
+    for copied in (scorer, clone(scorer, safe=False), pickle.loads(pickle.dumps(scorer))):
+        np.testing.assert_array_equal(cross_val_score(model, X, y, scoring=copied, cv=KFold(3)), expected)
+    several = cross_validate(model, X, y, scoring={name: scorer, "r2": "r2"}, cv=KFold(3), error_score="raise")
+    np.testing.assert_array_equal(several[f"test_{name}"], expected)
+    with config_context(enable_metadata_routing=True):
+        asking = metrics.scorer(name).set_score_request(sample_weight=True)
+        weighing = LinearRegression().set_fit_request(sample_weight=False)
+        scores = cross_val_score(weighing, X, y, scoring=asking, cv=KFold(3), params={"sample_weight": w})
+    for score, (train, test) in zip(scores, KFold(3).split(X), strict=True):
+        assert score == sign * METRICS[name](y[test], clone(model).fit(X[train], y[train]).predict(X[test]), w[test])
+
+
+class Squares:
+    """A metric without a name of its own."""
+
+    def __call__(self, y, p, w=None):
+        return float(np.average((np.asarray(y) - p) ** 2, weights=w))
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [(Squares(), "Squares"), (partial(Squares()), "partial"), (Metric("squares", Squares()), "squares")],
+)
+def test_scorers_of_ones_own_metrics(metric, name):
+    X, y = np.arange(20.0)[:, None], np.arange(20.0) ** 2
+    scorer = metrics.scorer(metric)
+    assert repr(scorer) == f"make_scorer({name}, greater_is_better=False, response_method='predict')"
+    expected = cross_val_score(LinearRegression(), X, y, scoring="neg_mean_squared_error")
+    np.testing.assert_allclose(cross_val_score(LinearRegression(), X, y, scoring=scorer), expected, rtol=1e-12)
 
 
 def test_scorers_search():

@@ -36,6 +36,11 @@ class Metric:
     functional: str = "mean"
     by_row: Callable[..., Any] | None = None
 
+    @property
+    def __name__(self) -> str:
+        """As a function has it: scikit-learn's scorers are written by it."""
+        return self.name
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         return self.function(y_true, y_pred, sample_weight)
 
