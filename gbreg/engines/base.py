@@ -17,6 +17,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from gbreg import kernels
+from gbreg.engines.constraints import signs
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted
 from gbreg.losses.vector import VectorLoss
@@ -417,6 +418,11 @@ class Engine(ABC):
     @abstractmethod
     def from_bytes(self, data: bytes) -> Any:
         """The booster of a model file."""
+
+    def monotone(self, engine_params: Mapping[str, Any] | None) -> bool:
+        """Whether `engine_params`, under any of its names, constrains predictions to rise or to fall along a feature."""
+        own = {self.aliases.get(k, k): v for k, v in (engine_params or {}).items()}
+        return any(signs(own.get("monotone_constraints")).values())
 
     def merge(self, mapped: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
         """The mapped parameters with the user's `engine_params` over them, under the engine's first name for each."""

@@ -78,6 +78,7 @@ class LightGBM(Engine):
         **dict.fromkeys(("random_seed", "random_state"), "seed"),
         "verbose": "verbosity",
         "linear_trees": "linear_tree",
+        **dict.fromkeys(("mc", "monotonic_cst", "monotone_constraint"), "monotone_constraints"),
     }
 
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
