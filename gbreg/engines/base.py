@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -470,11 +471,24 @@ def as_single(x: Floats | None, what: str) -> Singles | None:
     return x.astype(np.float32)
 
 
-def legal_names(names: tuple[str, ...] | None, forbidden: str) -> list[str] | None:
-    """Feature names as a list, or None where the engine would refuse one."""
-    if names is None or len(set(names)) < len(names):
+def safe_names(names: tuple[str, ...] | None) -> list[str] | None:
+    """Feature names that no engine refuses, one for each: the user's own, with `_` for all but letters and digits.
+
+    LightGBM makes one of "a b" and "a_b", and its files break at control characters, quotes and empty names; XGBoost
+    refuses brackets. Where such a name is taken already it ends in its column's number.
+    """
+    if names is None:
         return None
-    return None if any(c in forbidden for name in names for c in name) else list(names)
+    taken = {name for name in names if re.fullmatch(r"\w+", name)}
+    safe = []
+    for j, name in enumerate(names):
+        if name not in taken:
+            name = re.sub(r"\W", "_", name)
+            while not name or name in taken:
+                name = f"{name}_{j}"
+            taken.add(name)
+        safe.append(name)
+    return safe
 
 
 def thread_count(n_jobs: int | None) -> int:

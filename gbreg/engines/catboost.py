@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, normalised, safe_names
 from gbreg.engines.binned import binned, sharing
 from gbreg.losses.base import Floats, NativeForm
 
@@ -232,7 +232,7 @@ class CatBoost(Engine):
         return {"label": as_single(label, "labels"), "weight": as_single(weight, "weights"), "baseline": start}
 
     def _columns(self, X: Features) -> dict[str, Any]:
-        names = legal_names(X.names, "")
+        names = safe_names(X.names)
         if not X.categorical:
             return {"data": X.values, "feature_names": names}
         import pandas  # comes with catboost, which takes categories in a frame only

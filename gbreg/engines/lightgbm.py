@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, normalised, safe_names
 from gbreg.engines.binned import binned
 from gbreg.losses.base import Floats, NativeForm
 
@@ -162,13 +162,12 @@ class LightGBM(Engine):
 
     def _dataset(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
         lgb = self.package()
-        names = legal_names(rows.X.names, '[]{}",:')
         data_params = {k: v for k, v in params.items() if k != "objective"}
         return lgb.Dataset(
             rows.X.values,
             **self._fields(task, rows),
             reference=reference,
-            feature_name=names or "auto",
+            feature_name=safe_names(rows.X.names) or "auto",
             categorical_feature=list(rows.X.categorical),
             params=data_params,
         )

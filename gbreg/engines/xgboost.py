@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gbreg import kernels
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, legal_names, normalised
+from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, normalised, safe_names
 from gbreg.engines.binned import binned
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, NativeForm
@@ -172,7 +172,7 @@ class XGBoost(Engine):
             label=as_single(rows.y, "labels"),
             weight=as_single(rows.weight, "weights"),
             missing=np.nan,
-            feature_names=legal_names(X.names, "[]<"),
+            feature_names=safe_names(X.names),
             feature_types=types,
             max_bin=params["max_bin"],
             nthread=params["nthread"],

@@ -97,7 +97,8 @@ class GBRegressor(BoostedRegressor):
     booster_ : lightgbm.Booster, xgboost.Booster or catboost.CatBoost
         The engine's own model. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. None where that label
         or the loss's best constant is predicted: if all labels are equal, or all rows, or no round did better on the rows
-        that early stopping watches.
+        that early stopping watches. Its names of features are yours, with ``_`` for all but letters and digits: what engines
+        refuse in names differs, and importances, errors and files of gbreg speak yours.
     loss_ : Loss
         The fitted loss.
     calibrator_ : Calibrator, PITCalibrator or None

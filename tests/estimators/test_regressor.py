@@ -309,15 +309,6 @@ def test_booleans_and_integers_are_numbers(engine: str) -> None:
     assert np.array_equal(small(engine=engine).fit(frame, y).predict(frame), small(engine=engine).fit(X, y).predict(X))
 
 
-@every_engine
-def test_names_that_an_engine_refuses(engine: str) -> None:
-    X, y = spend()
-    frame = pd.DataFrame(X, columns=["spend [7d]", 'a "b":{1,2}', "<c>"])
-    model = small(engine=engine).fit(frame, y)
-    assert np.array_equal(model.predict(frame), small(engine=engine).fit(X, y).predict(X))
-    assert model.feature_names_in_.tolist() == list(frame.columns)
-
-
 CITIES = ("Bergen", "Aarhus", "Delft", "Cork")
 LEVEL = {"Bergen": 1.0, "Aarhus": 8.0, "Delft": 3.0, "Cork": 5.0}
 
