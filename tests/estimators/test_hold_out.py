@@ -83,7 +83,7 @@ def test_composites_pass_groups_on():
         (np.zeros((600, 1)), r"got shape \(600, 1\)"),
         (np.r_[np.nan, np.arange(599.0)], "1 of 600 are missing"),
         (np.array([None, *range(599)], dtype=object), "1 of 600 are missing"),
-        (np.r_[np.datetime64("NaT"), np.full(599, np.datetime64("2020-01-01"))], "1 of 600 are missing"),
+        (np.array(["NaT", *["2020-01-01"] * 599], dtype="datetime64[D]"), "1 of 600 are missing"),
     ],
 )
 def test_groups_that_cannot_be(make, groups, message):
