@@ -1,33 +1,44 @@
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
-.PHONY: demo examples test lint bench clean
+# Where versions of Python and of the engines matter.
+STACK := tests/engines tests/estimators tests/test_callables.py tests/test_callables_vector.py tests/test_descent.py \
+	tests/test_persistence.py tests/test_cli.py
 
-.venv/installed: pyproject.toml
-	$(PYTHON) -m venv .venv
+# One OpenMP thread for each of two workers: spinning threads of two boosters on two cores cost far more than they save.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+.PHONY: demo examples test test-stack lint bench clean
+
+# CONSTRAINTS: a file of versions to install, such as the oldest that pyproject.toml admits (`python .ci/oldest.py`).
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --editable ".[dev]" $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 	touch $@
 
 # The main job on real data: compare losses on household spend, and leave a report in demo/.
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/gbreg demo --out demo
 
-lint: .venv/installed
+lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# One OpenMP thread for each of two workers: spinning threads of two boosters on two cores cost far more than they save.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	$(PYTEST)
+
+test-stack: $(VENV)/installed
+	$(PYTEST) $(STACK)
 
 # Every example in full, one after the other; their answers go into examples/README.md.
-examples: .venv/installed
+examples: $(VENV)/installed
 	$(BIN)/python -m examples
 
-bench: .venv/installed
+bench: $(VENV)/installed
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* demo .pytest_cache .mypy_cache .ruff_cache
