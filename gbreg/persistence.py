@@ -25,7 +25,8 @@ from gbreg.engines import ENGINES
 from gbreg.estimators.columns import Columns
 from gbreg.losses import Loss, loss_from_json
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, 2)  # 1, before columns as ranks, is read as it is
 DESCRIPTION = "gbreg.json"
 _CALIBRATORS: tuple[type, ...] = (*CALIBRATORS.values(), SegmentedCalibrator, PITCalibrator)
 ESTIMATORS: dict[str, type] = {name: getattr(estimators, name) for name in estimators.__all__} | {
@@ -84,9 +85,9 @@ def load(path: str | Path) -> Any:
             files = {name: archive.read(name) for name in archive.namelist() if name != DESCRIPTION}
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"load: {str(path)!r} is not a file written by gbreg's save ({error})") from error
-    if description["format"] != FORMAT:
+    if description["format"] not in _READ:
         raise ValueError(
-            f"load: {str(path)!r} has format {description['format']}, this gbreg reads {FORMAT}: install the gbreg "
+            f"load: {str(path)!r} has format {description['format']}, this gbreg reads up to {FORMAT}: install the gbreg "
             f"that wrote it ({description['versions'].get('gbreg')})"
         )
     return _Reader(files).estimator(description)

@@ -175,5 +175,7 @@ def test_mistakes(tmp_path):
         gbreg.load(tmp_path / "zip")
     with zipfile.ZipFile(tmp_path / "later", "w") as archive:
         archive.writestr("gbreg.json", json.dumps({"format": 99, "versions": {"gbreg": "9.0"}}))
-    with pytest.raises(ValueError, match=r"has format 99, this gbreg reads 1: install the gbreg that wrote it \(9.0\)"):
+    with pytest.raises(
+        ValueError, match=r"has format 99, this gbreg reads up to 2: install the gbreg that wrote it \(9.0\)"
+    ):
         gbreg.load(tmp_path / "later")

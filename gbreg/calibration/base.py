@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.losses.base import Floats, check_sample_weight
+from gbreg.losses.base import Floats, as_numbers, check_sample_weight
 
 Indices = NDArray[np.intp]
 
@@ -93,7 +93,7 @@ def _refuse(calibrator: OneCurve, segment: ArrayLike | None) -> None:
 
 
 def finite(x: ArrayLike, name: str) -> Floats:
-    values = np.asarray(x, dtype=np.float64)
+    values = as_numbers(x, name)
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {values.shape}")
     if not np.isfinite(values).all():

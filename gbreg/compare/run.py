@@ -19,7 +19,7 @@ from gbreg.estimators import D2QRegressor, GBRegressor
 from gbreg.kernels import PARALLEL_ROWS
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import Loss, get_loss
-from gbreg.losses.base import check_inside, check_sample_weight
+from gbreg.losses.base import as_numbers, check_inside, check_sample_weight
 from gbreg.metrics import METRICS
 from gbreg.metrics.base import quietly
 
@@ -175,7 +175,7 @@ def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y:
     y = {}
     weight = {}
     for side, labels, given in (("train", train_y, train_weight), ("test", test_y, test_weight)):
-        values = np.asarray(labels, dtype=np.float64)
+        values = as_numbers(labels, f"{side}_y")
         if values.ndim != 1 or values.size == 0:
             raise ValueError(f"{side}_y must be one-dimensional and not empty, got shape {values.shape}")
         if not np.isfinite(values).all():

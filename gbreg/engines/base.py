@@ -396,6 +396,11 @@ class Engine(ABC):
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
         """This engine's objective parameters for that form, or None if it lacks it."""
 
+    def stored(self, values: Floats) -> Floats | Singles:
+        """What this engine makes of a feature's numbers."""
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
+
     @abstractmethod
     def train(self, task: Task) -> Any:
         """A booster whose own raw prediction is complete, cut to the rounds the monitor keeps."""

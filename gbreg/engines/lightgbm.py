@@ -34,6 +34,8 @@ _NOT_OF_BINS = frozenset(
     }
 )
 
+_ZERO = float(np.float32(1e-35))  # what is no greater is 0 to LightGBM
+
 
 class NativeObjective:
     """What ``lgb.train(params={"objective": ...})`` calls."""
@@ -86,6 +88,9 @@ class LightGBM(Engine):
             return None
         own = {_PARAMETER[k]: v for k, v in form.parameters.items()}
         return {"objective": _NATIVE[form.name], "boost_from_average": False, **own}
+
+    def stored(self, values: Floats) -> Floats:
+        return np.where(np.abs(values) <= _ZERO, 0.0, values)
 
     def train(self, task: Task) -> Any:
         lgb = self.package()

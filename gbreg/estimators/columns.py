@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -13,12 +14,14 @@ import scipy.sparse
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, validate_data
 
-from gbreg.engines import Features
+from gbreg.engines import Engine, Features
+from gbreg.estimators.ranks import HUGE, learn_knots, ranks_of
+from gbreg.losses.base import Floats, refuse_times
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What was learnt of a table's columns: their names, and the categories of the categorical ones.
+    """What was learnt of a table's columns: names, categories, and the values of those that become ranks.
 
     Parameters
     ----------
@@ -26,10 +29,14 @@ class Columns:
         None for arrays.
     categories : dict of int to tuple of str
         The categories of each categorical column; a category's place is its code, an unseen one is missing.
+    ranked : dict of int to ndarray
+        The distinct values of each column that the engine cannot hold in its own type of number, such as Unix seconds in
+        float32: it is given their ranks instead, linear in between, so that trees split where they would have.
     """
 
     names: tuple[str, ...] | None = None
     categories: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    ranked: dict[int, Floats] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, X: Any) -> Columns:
@@ -49,25 +56,67 @@ class Columns:
                 )
         return cls(tuple(str(c) for c in frame.columns), categories)
 
+    def fit_matrix(self, X: Any, engine: Engine, max_bins: int) -> tuple[Columns, Features]:
+        """These columns with the ranks that the engine needs to tell the values of X apart, and the features of X."""
+        values = self._values(X)
+        ranked = {}
+        for j, column in _each_column(values):
+            knots = None if j in self.categories else learn_knots(column, engine.stored, max_bins)
+            if knots is not None:
+                ranked[j] = knots
+        learnt = replace(self, ranked=ranked)
+        return learnt, learnt._features(values)
+
     def matrix(self, X: Any) -> Features:
         """The features of a table with these columns; `ValueError` for infinite values and misshapen input."""
+        return self._features(self._values(X))
+
+    def _features(self, values: Any) -> Features:
+        return Features(self._within(self._as_ranks(values)), tuple(self.categories), self.names)
+
+    def _values(self, X: Any) -> Any:
+        """X as an array or CSR matrix, categories as codes."""
         frame = _as_frame(X)
         if frame is None:
+            refuse_times(X if isinstance(X, np.ndarray) else np.empty(0), "X")
             values = check_array(
-                X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X"
+                X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite=False, input_name="X"
             )
             if scipy.sparse.issparse(values):  # no engine takes sparse arrays, nor CatBoost long indices
                 values = scipy.sparse.csr_matrix((values.data, values.indices, values.indptr), shape=values.shape)
-            return Features(values, tuple(self.categories), self.names)
-        whole = frame.to_numpy() if set(frame.schema.values()) == {nw.Float64} else None
-        if whole is not None and whole.dtype == np.float64:  # objects, where pandas holds its own missing value
-            values = whole
         else:
-            values = np.empty((len(frame), len(frame.columns)), dtype=np.float64)
-            for j, column in enumerate(frame.iter_columns()):
-                values[:, j] = self._codes(column, j) if j in self.categories else _numbers(column)
-        values = check_array(values, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
-        return Features(values, tuple(self.categories), self.names)
+            whole = frame.to_numpy() if set(frame.schema.values()) == {nw.Float64} else None
+            if whole is not None and whole.dtype == np.float64:  # objects, where pandas holds its own missing value
+                values = whole
+            else:
+                values = np.empty((len(frame), len(frame.columns)), dtype=np.float64)
+                for j, column in enumerate(frame.iter_columns()):
+                    values[:, j] = self._codes(column, j) if j in self.categories else _numbers(column)
+            values = check_array(values, dtype=np.float64, ensure_all_finite=False, input_name="X")
+        check_not_infinite(values, self.names)
+        return values
+
+    def _as_ranks(self, values: Any) -> Any:
+        if not self.ranked:
+            return values
+        values = values.copy()
+        for j, knots in self.ranked.items():
+            if scipy.sparse.issparse(values):
+                inside = values.indices == j
+                values.data[inside] = ranks_of(values.data[inside], knots)
+            else:
+                values[:, j] = ranks_of(values[:, j], knots)
+        return values
+
+    def _within(self, values: Any) -> Any:
+        """Numbers beyond float32, none of which trained, are as great as its greatest: beyond every split all the same."""
+        held = values.data if scipy.sparse.issparse(values) else values
+        if held.dtype == np.float32 or not held.size or _largest(held) <= HUGE:
+            return values
+        values = values.copy()
+        held = values.data if scipy.sparse.issparse(values) else values
+        np.clip(held, -HUGE, HUGE, out=held)
+        return values
 
     def _codes(self, column: Any, j: int) -> Any:
         seen = column.drop_nulls().cast(nw.String).unique().to_list()
@@ -79,19 +128,57 @@ class Columns:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"names": self.names, "categories": {str(j): list(c) for j, c in self.categories.items()}}
+        return {
+            "names": self.names,
+            "categories": {str(j): list(c) for j, c in self.categories.items()},
+            "ranked": {str(j): knots.tolist() for j, knots in self.ranked.items()},
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Columns:
         names = None if data["names"] is None else tuple(data["names"])
-        return cls(names, {int(j): tuple(c) for j, c in data["categories"].items()})
+        categories = {int(j): tuple(c) for j, c in data["categories"].items()}
+        ranked = data.get("ranked", {})  # not in files of format 1
+        return cls(names, categories, {int(j): np.array(knots, dtype=np.float64) for j, knots in ranked.items()})
+
+
+def _largest(values: Any) -> float:
+    """The greatest size of any of them, NaN aside, without a copy."""
+    return float(max(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None)))
+
+
+def check_not_infinite(values: Any, names: Sequence[Any] | None) -> None:
+    """Raise `ValueError` for an infinite number in an array or sparse matrix; it names column and row."""
+    held = values.data if scipy.sparse.issparse(values) else values
+    if not held.size or not np.isinf(_largest(held)):
+        return
+    row, j = (int(at) for at in np.argwhere(np.isinf(values.toarray() if scipy.sparse.issparse(values) else values))[0])
+    column = f"column {j}" if names is None else f"column {names[j]!r}"
+    raise ValueError(
+        f"Input X contains infinity: {column}, first at row {row}: replace it (NaN is a missing value, any finite "
+        "number is taken), or drop the column"
+    )
+
+
+def _each_column(values: Any) -> Iterator[tuple[int, Floats]]:
+    """Numbers and values of the columns; of a sparse matrix what they hold, and one 0 for all it leaves out."""
+    if not scipy.sparse.issparse(values):
+        yield from enumerate(values.T)
+        return
+    by_column = values.tocsc()
+    for j in np.flatnonzero(np.diff(by_column.indptr)):
+        held = by_column.data[by_column.indptr[j] : by_column.indptr[j + 1]]
+        yield int(j), held if held.size == values.shape[0] else np.append(held, held.dtype.type(0))
 
 
 def _as_frame(X: Any) -> Any:
-    """A narwhals frame for anything tabular, None for arrays and sparse matrices."""
+    """A narwhals frame for anything tabular, None for arrays and sparse matrices; `TypeError` for a table not yet made."""
     if isinstance(X, np.ndarray | list | tuple) or scipy.sparse.issparse(X):
         return None
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    frame = nw.from_native(X, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        of = f"{type(X).__module__.split('.')[0]} {type(X).__name__}"
+        raise TypeError(f"X is a lazy table ({of}), which holds no rows yet: collect it first, X.collect() in polars")
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
@@ -111,18 +198,31 @@ def _numbers(column: Any) -> Any:
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
+def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Let scikit-learn learn the number and names of X's columns, or compare them, once X is known to hold rows."""
+    _as_frame(X)
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+
+
 def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X for an estimator made of others, its columns learnt or compared: tables as they are, all else as arrays.
 
-    What a table may hold is up to the parts; arrays are refused where the estimator's tags say so (sparse, NaN).
+    What a table may hold is up to the parts, but for infinite numbers: they see other rows, and would count those. Arrays
+    are refused where the estimator's tags say so (sparse, NaN).
     """
-    if _as_frame(X) is not None:
-        validate_data(estimator, X, skip_check_array=True, reset=reset)
+    frame = _as_frame(X)
+    if frame is not None:
+        check_columns(estimator, X, reset=reset)
+        for column in frame.iter_columns():
+            if column.dtype.is_float():
+                check_not_infinite(_numbers(column)[:, None], [column.name])
         return X
     tags = get_tags(estimator).input_tags
-    finite = "allow-nan" if tags.allow_nan else True
     sparse = ("csr", "csc") if tags.sparse else False
-    return validate_data(estimator, X, accept_sparse=sparse, dtype=None, ensure_all_finite=finite, reset=reset)
+    X = validate_data(estimator, X, accept_sparse=sparse, dtype=None, ensure_all_finite=not tags.allow_nan, reset=reset)
+    if X.dtype.kind == "f":
+        check_not_infinite(X, None)
+    return X
 
 
 def take_rows(X: Any, index: Any) -> Any:

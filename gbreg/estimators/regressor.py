@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from gbreg.calibration import AnyCalibrator, PITCalibrator
 from gbreg.engines import (
@@ -30,11 +30,11 @@ from gbreg.engines import (
 )
 from gbreg.engines.base import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.columns import Columns
+from gbreg.estimators.columns import Columns, check_columns
 from gbreg.estimators.progress import progress
 from gbreg.estimators.readout import Functional, read
 from gbreg.losses import NativeForm, get_loss
-from gbreg.losses.base import Floats, Loss, check_sample_weight
+from gbreg.losses.base import Floats, Loss, check_sample_weight, refuse_times
 from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
 from gbreg.metrics.base import quietly
@@ -104,7 +104,7 @@ class GBRegressor(BoostedRegressor):
     calibrator_ : Calibrator, PITCalibrator or None
         What is applied to the decoded predictions or, of the second kind, to the distributions.
     columns_ : Columns
-        Names and categories of the training columns.
+        Names and categories of the training columns, and values that the engine is given as ranks.
     native_ : bool
         Whether the engine's built-in form was used.
     best_iteration_ : int
@@ -225,9 +225,10 @@ class GBRegressor(BoostedRegressor):
         loss: TrainableLoss = clone(get_loss(self.loss))
         calibrator = self._new_calibrator()
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
-        self.columns_ = Columns.of(X)
-        validate_data(self, X, skip_check_array=True, reset=True)
-        rows = self._rows(X, y, sample_weight)
+        columns = Columns.of(X)
+        check_columns(self, X, reset=True)
+        self.columns_, features = columns.fit_matrix(X, engine, int(self.max_bins))
+        rows = self._rows(features, y, sample_weight)
         groups = check_groups(groups, rows.y.size)
         rows, groups = _counting(rows, groups)
         sets = self._eval_sets(eval_set, eval_sample_weight, loss)
@@ -279,8 +280,7 @@ class GBRegressor(BoostedRegressor):
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
 
-    def _rows(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
-        features = self.columns_.matrix(X)
+    def _rows(self, features: Features, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
         labels = as_labels(self, y)
         if labels.size != features.n_rows:
             raise ValueError(f"X has {features.n_rows:,} rows and y has {labels.size:,}: they must have the same number")
@@ -290,9 +290,9 @@ class GBRegressor(BoostedRegressor):
     def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, loss: Loss) -> list[Rows]:
         sets = []
         for i, (pair, weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
-            validate_data(self, pair[0], skip_check_array=True, reset=False)
+            check_columns(self, pair[0], reset=False)
             try:
-                rows = self._rows(pair[0], pair[1], weight)
+                rows = self._rows(self.columns_.matrix(pair[0]), pair[1], weight)
                 loss.check_labels(rows.y)
             except ValueError as error:
                 raise ValueError(f"eval_set[{i}]: {error}") from error
@@ -346,7 +346,7 @@ class GBRegressor(BoostedRegressor):
         check_is_fitted(self, "loss_")
         if getattr(X, "ndim", 2) != 2:
             check_array(X)  # its error says how to reshape
-        validate_data(self, X, skip_check_array=True, reset=False)
+        check_columns(self, X, reset=False)
         return self.columns_.matrix(X)
 
     def _raw(self, features: Features) -> Floats:
@@ -492,6 +492,7 @@ def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     given = column_or_1d(y, warn=True)
+    refuse_times(given, "y")
     try:
         labels: Floats = given.astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -96,11 +96,32 @@ def label_scale(y: Floats, sample_weight: Floats) -> float:
     return mad or float(np.average(deviation, weights=sample_weight)) or 1.0
 
 
+def as_numbers(values: ArrayLike, name: str) -> Floats:
+    """Values as float64; `ValueError` for what is no number, times and durations included."""
+    given = np.asarray(values)
+    refuse_times(given, name)
+    try:
+        return given.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers: {error}") from error
+
+
+def refuse_times(values: NDArray[Any], name: str) -> None:
+    """Raise `ValueError` for datetime64 and timedelta64, which numpy would turn into counts of their unit without a word."""
+    if values.dtype.kind == "m":
+        raise ValueError(
+            f"{name} holds durations ({values.dtype}), which have no unit of their own: divide them by one, such as "
+            f"np.timedelta64(1, 's')"
+        )
+    if values.dtype.kind == "M":
+        raise ValueError(f"{name} holds dates ({values.dtype}): turn them into numbers, such as days since the first")
+
+
 def check_sample_weight(sample_weight: ArrayLike | None, n: int, name: str = "sample_weight") -> Floats:
     """Weights as float64 of shape (n,), ones for None; `ValueError` if NaN, inf, negative, all zero or misshapen."""
     if sample_weight is None:
         return np.ones(n)
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = as_numbers(sample_weight, name)
     if weight.ndim == 0:
         weight = np.full(n, float(weight))
     if weight.shape != (n,):
@@ -225,8 +246,8 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
 
     def check_labels(self, y: ArrayLike) -> Floats:
         """Labels as float64 of shape (n,); `ValueError` says how many are outside the domain, and the way out."""
-        y = np.asarray(y, dtype=np.float64)
         who = type(self).__name__
+        y = as_numbers(y, f"{who}: y")
         if y.ndim != 1 or y.size == 0:
             raise ValueError(f"{who}: y must be one-dimensional and not empty, got shape {y.shape}")
         _require(np.isfinite(y), f"{who}: y", "finite (no NaN, no inf)", "drop or fill those rows")

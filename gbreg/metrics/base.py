@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 
+from gbreg.losses.base import as_numbers
+
 Floats = NDArray[np.float64]
 
 
@@ -28,8 +30,8 @@ def checked(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
             f"y_pred is a {type(y_pred).__name__}, and this metric takes no distribution: give one prediction a row, such "
             "as its mean(), or score it by 'crps'"
         )
-    y, p = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
-    w = np.ones(y.shape) if sample_weight is None else numbers(sample_weight, "sample_weight")
+    y, p = as_numbers(y_true, "y_true"), as_numbers(y_pred, "y_pred")
+    w = np.ones(y.shape) if sample_weight is None else as_numbers(sample_weight, "sample_weight")
     if y.ndim != 1 or p.shape != y.shape or w.shape != y.shape:
         raise ValueError(
             "y_true, y_pred and sample_weight must be one-dimensional and of one length, "
@@ -45,13 +47,6 @@ def checked(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
         return y, p, w
     used = w > 0
     return y[used], p[used], w[used]
-
-
-def numbers(values: ArrayLike, name: str) -> Floats:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers: {error}") from error
 
 
 def check_finite(values: Floats, name: str) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from gbreg.metrics.base import Floats, check_finite, checked, is_distribution, numbers, undefined
+from gbreg.losses.base import as_numbers
+from gbreg.metrics.base import Floats, check_finite, checked, is_distribution, undefined
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
@@ -152,6 +153,6 @@ def crps_by_row(y_true: ArrayLike, distribution: Distribution) -> Floats:
             f"crps takes predicted distributions, got {type(distribution).__name__}: give what predict_distribution(X) "
             "returns; of a prediction alone it would be the mean absolute error, 'mae'"
         )
-    each = distribution.crps(numbers(y_true, "y_true"))
+    each = distribution.crps(as_numbers(y_true, "y_true"))
     check_finite(each, "the CRPS of distributions without a finite mean")
     return each

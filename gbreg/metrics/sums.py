@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbreg.metrics.base import Floats, check_finite, checked, codes, levels, numbers, quietly, undefined
+from gbreg.losses.base import as_numbers
+from gbreg.metrics.base import Floats, check_finite, checked, codes, levels, quietly, undefined
 
 _NO_TOTAL = "the labels sum to 0"
 
@@ -334,7 +335,7 @@ def profit_curve(
     >>> profit_curve([0, 1, 3], [1, 2, 4], cost=1.5).best
     (0.3333333333333333, 1.5, 4.0)
     """
-    labels, costs = numbers(y_true, "y_true"), numbers(cost, "cost")
+    labels, costs = as_numbers(y_true, "y_true"), as_numbers(cost, "cost")
     if costs.shape not in ((), labels.shape):
         raise ValueError(f"cost must be a number, or one a row: y_true has shape {labels.shape}, cost {costs.shape}")
     check_finite(costs, "cost")

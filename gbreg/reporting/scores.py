@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 
 from gbreg.compare import Leaderboard, Profile, Row
 from gbreg.compare.leaderboard import SHOWN
-from gbreg.losses.base import check_sample_weight
+from gbreg.losses.base import as_numbers, check_sample_weight
 from gbreg.metrics import METRICS
 from gbreg.metrics.base import Floats, quietly, sorted_once
 
 
 def checked_labels(y: ArrayLike, name: str) -> Floats:
     """Labels as float64, one-dimensional, not empty and finite; `ValueError` names the argument."""
-    labels = np.asarray(y, dtype=np.float64)
+    labels = as_numbers(y, name)
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"{name} must be one-dimensional and not empty, got shape {labels.shape}")
     wrong = ~np.isfinite(labels)
