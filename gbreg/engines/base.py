@@ -8,7 +8,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
@@ -18,7 +18,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from gbreg import kernels
-from gbreg.engines.constraints import signs
+from gbreg.engines.constraints import interaction_lists, monotone_list, signs
+from gbreg.engines.parameters import own_parameters
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted
 from gbreg.losses.vector import VectorLoss
@@ -379,8 +380,10 @@ class Engine(ABC):
     name: ClassVar[str]
     module: ClassVar[str]
     model_file: ClassVar[str]
-    reserved: ClassVar[frozenset[str]]
-    aliases: ClassVar[Mapping[str, str]] = {}
+    # By the engine's first names: what gbreg sets itself, with what to use instead, and what its own code reads as a
+    # parameter of trees.
+    reserved: ClassVar[Mapping[str, str]]
+    shared: ClassVar[Mapping[str, str]]
 
     @classmethod
     def package(cls) -> ModuleType:
@@ -391,6 +394,35 @@ class Engine(ABC):
             raise ImportError(
                 f'engine="{cls.name}" needs the {cls.module} package: pip install "gbreg[{cls.name}]"'
             ) from error
+
+    @abstractmethod
+    def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:
+        """Every name of a parameter that the engine takes, those of the same parameter with the same first name."""
+
+    @abstractmethod
+    def check_own(self, own: Mapping[str, Any]) -> None:
+        """`ValueError` for values, under first names, with which the engine cannot train what gbreg asks for."""
+
+    def own(self, engine_params: Mapping[str, Any] | None) -> dict[str, Any]:
+        """`engine_params` under the engine's first names.
+
+        Raises
+        ------
+        ValueError
+            For names that the engine does not know, two names of one parameter, and what gbreg sets itself or the engine
+            cannot do for it.
+        """
+        own = own_parameters(self.name, engine_params, self.names(engine_params or {}), self.reserved)
+        self.check_own(own)
+        return own
+
+    def settled(self, parameters: TreeParameters) -> TreeParameters:
+        """Parameters whose `engine_params` are `own`, and tell in the common ones what gbreg reads there."""
+        own = self.own(parameters.engine_params)
+        told = {field: own[name] for name, field in self.shared.items() if name in own}
+        if told.get("n_threads", 1) <= 0:  # the engines' word for all cores
+            told["n_threads"] = thread_count(-1)
+        return replace(parameters, **told, engine_params=own)
 
     @abstractmethod
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
@@ -427,19 +459,18 @@ class Engine(ABC):
 
     def monotone(self, engine_params: Mapping[str, Any] | None) -> bool:
         """Whether `engine_params`, under any of its names, constrains predictions to rise or to fall along a feature."""
-        own = {self.aliases.get(k, k): v for k, v in (engine_params or {}).items()}
-        return any(signs(own.get("monotone_constraints")).values())
+        return bool(engine_params) and any(signs(self.own(engine_params).get("monotone_constraints")).values())
 
-    def merge(self, mapped: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-        """The mapped parameters with the user's `engine_params` over them, under the engine's first name for each."""
-        extra = {self.aliases.get(k, k): v for k, v in extra.items()}
-        taken = sorted(self.reserved & set(extra))
-        if taken:
-            raise ValueError(
-                f"engine_params may not set {taken} on {self.name}: gbreg sets them from loss=, eval_metric= and "
-                "sample_weight="
-            )
-        return {**mapped, **extra}
+
+def place_constraints(params: dict[str, Any], X: Features) -> None:
+    """Turn constraints that are given, in any form, into one sign a column and lists of indices; drop those without any."""
+    n = X.values.shape[1]
+    given = params.pop("monotone_constraints", None)
+    if given is not None and any(placed := monotone_list(given, n, X.names, X.categorical)):
+        params["monotone_constraints"] = placed
+    given = params.pop("interaction_constraints", None)
+    if given is not None:
+        params["interaction_constraints"] = interaction_lists(given, n, X.names)
 
 
 def scores_shape(loss: TrainableLoss, n: int) -> tuple[int, ...]:

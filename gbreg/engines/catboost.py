@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, normalised, safe_names
+from gbreg.engines.base import (
+    Engine,
+    Features,
+    Monitor,
+    Objective,
+    Rows,
+    Task,
+    as_single,
+    normalised,
+    place_constraints,
+    safe_names,
+)
 from gbreg.engines.binned import binned, sharing
 from gbreg.losses.base import Floats, NativeForm
 
@@ -28,6 +42,9 @@ _NATIVE = {
     "tweedie": "Tweedie:variance_power={power}",
 }
 
+# What CatBoost has no use for where it is given scores to start from.
+_NO_START = ("langevin", "model_shrink_rate", "posterior_sampling")
+
 # What a pool's bins depend on beside the number of borders and the seed: pools are not shared where it is set.
 _OF_BINS = frozenset(
     {
@@ -35,6 +52,37 @@ _OF_BINS = frozenset(
         *("sparse_features_conflict_fraction", "dev_max_subset_size_for_build_borders", "task_type"),
     }
 )
+
+
+_ON_CPU = "gbreg trains CatBoost on the CPU, leave it out"
+_ALIASES = {
+    "objective": "loss_function",
+    "custom_loss": "custom_metric",
+    "eta": "learning_rate",
+    **dict.fromkeys(("num_boost_round", "n_estimators", "num_trees"), "iterations"),
+    "early_stopping_rounds": "od_wait",
+    "max_depth": "depth",
+    "num_leaves": "max_leaves",
+    "min_child_samples": "min_data_in_leaf",
+    "colsample_bylevel": "rsm",
+    "reg_lambda": "l2_leaf_reg",
+    "max_bin": "border_count",
+    "random_state": "random_seed",
+    "verbose_eval": "verbose",
+}
+
+
+@cache
+def _names() -> Mapping[str, str]:
+    """What CatBoost's regressor and classifier take, and the synonyms that they do not show."""
+    import catboost
+
+    shown = {
+        name
+        for kind in (catboost.CatBoostRegressor, catboost.CatBoostClassifier)
+        for name in inspect.signature(kind.__init__).parameters
+    }
+    return {name: _ALIASES.get(name, name) for name in {*shown, *_ALIASES} - {"self"}}
 
 
 class NativeObjective:
@@ -93,19 +141,38 @@ class CatBoost(Engine):
     name = "catboost"
     module = "catboost"
     model_file = "model.cbm"
-    reserved = frozenset({"loss_function", "objective", "eval_metric", "custom_metric", "boost_from_average"})
-    aliases = {
-        "eta": "learning_rate",
-        **dict.fromkeys(("num_boost_round", "n_estimators", "num_trees"), "iterations"),
-        "max_depth": "depth",
-        "num_leaves": "max_leaves",
-        "min_child_samples": "min_data_in_leaf",
-        "colsample_bylevel": "rsm",
-        "reg_lambda": "l2_leaf_reg",
-        **dict.fromkeys(("max_bin", "max_bins"), "border_count"),
-        "random_state": "random_seed",
-        **dict.fromkeys(("verbose", "silent", "verbose_eval"), "logging_level"),
+    reserved = {
+        "loss_function": "use loss=",
+        **dict.fromkeys(("classes_count", "class_names", "target_border", "allow_const_label"), "use loss="),
+        **dict.fromkeys(("class_weights", "auto_class_weights", "scale_pos_weight"), "use sample_weight="),
+        "interaction_constraints": "CatBoost has none, use lightgbm or xgboost",
+        "boost_from_average": "every loss has its intercept, leave it out",
+        "metric_period": "every round is measured, leave it out",
+        **dict.fromkeys(("eval_metric", "custom_metric"), "use eval_metric="),
+        "iterations": "use n_estimators=",
+        **dict.fromkeys(("od_wait", "od_type", "od_pval", "use_best_model"), "use early_stopping_rounds="),
+        "best_model_min_trees": "use early_stopping_rounds=",
+        "eval_fraction": "use validation_fraction=",
+        "cat_features": "give a table with categorical columns",
+        **dict.fromkeys(("text_features", "embedding_features", "tokenizers", "dictionaries"), "give numbers or categories"),
+        **dict.fromkeys(("feature_calcers", "text_processing"), "give numbers or categories"),
+        **dict.fromkeys(("save_snapshot", "snapshot_file", "snapshot_interval"), "use save and gbreg.load"),
+        **dict.fromkeys(("task_type", "devices", "gpu_ram_part", "pinned_memory_size"), _ON_CPU),
+        **dict.fromkeys(("gpu_cat_features_storage", "data_partition", "device_config"), _ON_CPU),
     }
+    shared = {"learning_rate": "learning_rate", "subsample": "subsample", "thread_count": "n_threads"}
+
+    def check_own(self, own: Mapping[str, Any]) -> None:
+        policy = own.get("grow_policy", "Lossguide")
+        if own.get("boosting_type") == "Ordered" and policy != "SymmetricTree":
+            raise ValueError(
+                f"engine_params: boosting_type='Ordered': catboost has it for symmetric trees alone, and grow_policy is "
+                f"{policy!r}: add 'grow_policy': 'SymmetricTree', whose size is max_depth="
+            )
+
+    def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:
+        # The signatures leave out some for developers, which CatBoost checks itself.
+        return {**_names(), **{name: name for name in given if name.startswith("dev_")}}
 
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
         if form.name not in _NATIVE:
@@ -180,11 +247,32 @@ class CatBoost(Engine):
                 del mapped["depth"]
         if policy == "SymmetricTree":
             del mapped["min_data_in_leaf"]
-        params = self.merge(mapped, p.engine_params)
+        if {"verbose", "silent"} & set(p.engine_params):
+            del mapped["logging_level"]
+        params = {**mapped, **p.engine_params}
+        place_constraints(params, task.rows.X)
+        if "monotone_constraints" in params:
+            _check_monotone(task, policy)
+            # Else it pulls all scores a little towards 0 in every round, where no scores are given to start from.
+            params.setdefault("model_shrink_rate", 0.0)
+        if params["bootstrap_type"] == "No":  # of all rows
+            params.pop("subsample", None)
         if objective is None:
+            idle = sorted(name for name in _NO_START if p.engine_params.get(name))
+            if idle:
+                raise ValueError(
+                    f"engine_params: {idle}: catboost leaves them out where training starts from the intercept, as that of "
+                    f"{task.loss!r} in CatBoost's own form does: use native=False, or leave them out"
+                )
             params |= self.native_parameters(task.native) or {}  # type: ignore[arg-type]
         else:
-            params |= {"loss_function": objective, "leaf_estimation_method": "Newton"}
+            method = params.setdefault("leaf_estimation_method", "Newton")
+            if method != "Newton":
+                raise ValueError(
+                    f"engine_params: leaf_estimation_method={method!r} of catboost does not use the curvature of "
+                    f"{task.loss!r}: leave it out, for 'Newton', or use a loss that CatBoost has natively"
+                )
+            params["loss_function"] = objective
         return {**params, "boost_from_average": False}
 
     def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
@@ -261,6 +349,20 @@ class CatBoost(Engine):
 
     def from_bytes(self, data: bytes) -> Any:
         return self.package().CatBoost().load_model(blob=data)
+
+
+def _check_monotone(task: Task, policy: str) -> None:
+    """`ValueError` for what CatBoost does not keep monotone constraints in, with an internal error or without a word."""
+    if policy != "SymmetricTree":
+        raise ValueError(
+            f"engine_params: monotone_constraints: catboost has them for symmetric trees alone, and grow_policy is "
+            f"{policy!r}: add 'grow_policy': 'SymmetricTree', whose size is max_depth="
+        )
+    if task.n_outputs > 1:
+        raise ValueError(
+            f"engine_params: monotone_constraints: catboost keeps to them for one output, and {task.loss!r} has "
+            f"{task.n_outputs}: use engine='lightgbm' or 'xgboost'"
+        )
 
 
 def _go_missing(every: list[Rows]) -> bool:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, normalised, safe_names
+from gbreg.engines.base import (
+    Engine,
+    Features,
+    Monitor,
+    Objective,
+    Rows,
+    Task,
+    as_single,
+    normalised,
+    place_constraints,
+    safe_names,
+)
 from gbreg.engines.binned import binned
 from gbreg.losses.base import Floats, NativeForm
 
@@ -37,6 +51,18 @@ _NOT_OF_BINS = frozenset(
 _ZERO = float(np.float32(1e-35))  # what is no greater is 0 to LightGBM
 
 
+@cache
+def _names() -> Mapping[str, str]:
+    """LightGBM's own list of its parameters and their aliases."""
+    from lightgbm.basic import _ConfigAliases
+
+    return {name: first for first, names in _ConfigAliases._get_all_param_aliases().items() for name in names}
+
+
+_OF_DART = frozenset({"drop_rate", "max_drop", "skip_drop", "xgboost_dart_mode", "uniform_drop", "drop_seed"})
+_OF_GOSS = frozenset({"top_rate", "other_rate"})
+
+
 class NativeObjective:
     """What ``lgb.train(params={"objective": ...})`` calls."""
 
@@ -61,27 +87,51 @@ class LightGBM(Engine):
     name = "lightgbm"
     module = "lightgbm"
     model_file = "model.txt"
-    reserved = frozenset({"objective", "metric", "num_class", "boost_from_average"})
-    aliases = {
-        **dict.fromkeys(("objective_type", "app", "application", "loss"), "objective"),
-        **dict.fromkeys(("metrics", "metric_types"), "metric"),
-        **dict.fromkeys(("shrinkage_rate", "eta"), "learning_rate"),
-        **dict.fromkeys(("num_leaf", "max_leaves", "max_leaf", "max_leaf_nodes"), "num_leaves"),
-        **dict.fromkeys(("min_data_per_leaf", "min_data", "min_child_samples", "min_samples_leaf"), "min_data_in_leaf"),
+    reserved = {
+        **dict.fromkeys(("objective", "num_class", "alpha", "fair_c", "reg_sqrt", "sigmoid", "objective_seed"), "use loss="),
+        **dict.fromkeys(("tweedie_variance_power", "poisson_max_delta_step", "label_gain"), "use loss="),
+        **dict.fromkeys(("lambdarank_truncation_level", "lambdarank_norm"), "use loss="),
+        "lambdarank_position_bias_regularization": "use loss=",
+        **dict.fromkeys(("is_unbalance", "scale_pos_weight"), "use sample_weight="),
+        "boost_from_average": "every loss has its intercept, leave it out",
+        "num_iterations": "use n_estimators=",
         **dict.fromkeys(
-            ("min_sum_hessian_per_leaf", "min_sum_hessian", "min_hessian", "min_child_weight"), "min_sum_hessian_in_leaf"
+            ("early_stopping_round", "early_stopping_min_delta", "first_metric_only"), "use early_stopping_rounds="
         ),
-        **dict.fromkeys(("sub_row", "subsample", "bagging"), "bagging_fraction"),
-        "subsample_freq": "bagging_freq",
-        **dict.fromkeys(("sub_feature", "colsample_bytree"), "feature_fraction"),
-        **dict.fromkeys(("reg_lambda", "lambda"), "lambda_l2"),
-        "max_bins": "max_bin",
-        **dict.fromkeys(("num_thread", "nthread", "nthreads", "n_jobs"), "num_threads"),
-        **dict.fromkeys(("random_seed", "random_state"), "seed"),
-        "verbose": "verbosity",
-        "linear_trees": "linear_tree",
-        **dict.fromkeys(("mc", "monotonic_cst", "monotone_constraint"), "monotone_constraints"),
+        **dict.fromkeys(("metric", "eval_at", "auc_mu_weights", "multi_error_top_k"), "use eval_metric="),
+        **dict.fromkeys(("metric_freq", "is_provide_training_metric"), "use eval_set="),
+        "categorical_feature": "give a table with categorical columns",
+        "ignore_column": "drop the columns",
+        **dict.fromkeys(("data", "valid", "label_column", "weight_column", "group_column", "header"), "give data to fit"),
+        **dict.fromkeys(("two_round", "pre_partition", "save_binary", "parser_config_file"), "give data to fit"),
+        "precise_float_parser": "give data to fit",
+        **dict.fromkeys(("input_model", "output_model", "snapshot_freq", "refit_decay_rate"), "use save and gbreg.load"),
+        **dict.fromkeys(("convert_model", "convert_model_language", "output_result"), "use save and gbreg.load"),
+        **dict.fromkeys(("task", "config"), "they are for LightGBM's command line, leave them out"),
+        **dict.fromkeys(("predict_raw_score", "predict_leaf_index", "predict_contrib"), "ask booster_.predict for it"),
+        **dict.fromkeys(("start_iteration_predict", "num_iteration_predict"), "ask booster_.predict for it"),
+        **dict.fromkeys(("predict_disable_shape_check", "pred_early_stop"), "ask booster_.predict for it"),
+        **dict.fromkeys(("pred_early_stop_freq", "pred_early_stop_margin"), "ask booster_.predict for it"),
+        **dict.fromkeys(("machines", "num_machines", "machine_list_filename"), "gbreg trains on one machine"),
+        **dict.fromkeys(("local_listen_port", "time_out"), "gbreg trains on one machine"),
     }
+    shared = {"learning_rate": "learning_rate", "bagging_fraction": "subsample", "num_threads": "n_threads"}
+
+    def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:
+        return _names()
+
+    def check_own(self, own: Mapping[str, Any]) -> None:
+        if own.get("boosting") in ("rf", "random_forest"):
+            raise ValueError(
+                f"engine_params: boosting={own['boosting']!r} of lightgbm starts neither from a loss's intercept nor with a "
+                "loss of gbreg: use subsample= and colsample=, or scikit-learn's RandomForestRegressor"
+            )
+        dart = own.get("boosting") == "dart"
+        goss = "goss" in (own.get("boosting"), own.get("data_sample_strategy"))
+        for names, used, way in ((_OF_DART, dart, "boosting='dart'"), (_OF_GOSS, goss, "data_sample_strategy='goss'")):
+            idle = sorted(names & set(own))
+            if idle and not used:
+                raise ValueError(f"engine_params: {idle} of lightgbm do nothing without {way}: add that, or leave them out")
 
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
         if form.name not in _NATIVE:
@@ -96,9 +146,8 @@ class LightGBM(Engine):
         lgb = self.package()
         params = self._parameters(task)
         monitor = task.monitor
-        callbacks = list(task.callbacks)
-        if monitor.active:
-            callbacks.append(_StopWhenAsked(monitor, lgb))
+        stop = _StopWhenAsked(monitor, lgb, keeps=params.get("boosting") == "dart")
+        callbacks = [*task.callbacks, stop] if monitor.active else list(task.callbacks)
         with self._binned(task, params) as (train_set, *sets):
             booster = lgb.train(
                 params,
@@ -108,7 +157,10 @@ class LightGBM(Engine):
                 feval=_Watch(task, sets) if sets else None,
                 callbacks=callbacks,
             )
-        booster = self._finished(booster, monitor.keep)
+        text = stop.best or booster.model_to_string(num_iteration=monitor.keep or -1)
+        if _is_on(params.get("linear_tree")):
+            return self.from_bytes(shifted_linear_trees(text, task.loss.intercept_).encode())
+        booster = self.from_bytes(text.encode())  # without its training data
         add_to_first_round(booster, task.loss.intercept_)
         return booster
 
@@ -133,10 +185,11 @@ class LightGBM(Engine):
             # With no usable feature a custom objective dies on a fatal check where a native one works.
             "feature_pre_filter": False,
         }
-        params = self.merge(mapped, p.engine_params)
+        params = {**mapped, **p.engine_params}
+        place_constraints(params, task.rows.X)
+        if _is_on(params.get("linear_tree")):
+            _check_linear_trees(params, task)
         if task.native is None:
-            if params.get("linear_tree"):
-                raise ValueError("linear_tree needs a loss that LightGBM has natively: its leaves cannot take an intercept")
             return {
                 **params,
                 "metric": "None",
@@ -187,11 +240,6 @@ class LightGBM(Engine):
             "init_score": None if task.native is None else np.repeat(task.loss.intercept_, rows.X.n_rows),
         }
 
-    def _finished(self, booster: Any, keep: int | None) -> Any:
-        """The booster without its training data, cut to `keep` rounds."""
-        lgb = self.package()
-        return lgb.Booster(model_str=booster.model_to_string(num_iteration=keep or -1))
-
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
         return np.asarray(booster.predict(X.values, raw_score=True, num_threads=n_threads), dtype=np.float64)
 
@@ -215,6 +263,42 @@ def add_to_first_round(booster: Any, constants: Floats) -> None:
             booster.set_leaf_output(k, leaf, booster.get_leaf_output(k, leaf) + float(constants[k]))
 
 
+def _check_linear_trees(params: dict[str, Any], task: Task) -> None:
+    """`ValueError` for what LightGBM refuses to grow linear trees for, or would grow wrong ones for."""
+    refused = None
+    if task.native is None:
+        refused = (
+            f"need a loss that LightGBM trains natively, and {task.loss!r} is not trained so here: within a leaf a line can "
+            "go further than its curvature allows"
+        )
+    elif task.native.name == "absolute_error":
+        refused = f"are not there for {task.loss!r}: use 'huber' or 'squared_error'"
+    elif "monotone_constraints" in params:
+        refused = "keep to monotone_constraints between leaves, and not along the lines within them: leave those out"
+    if refused:
+        raise ValueError(f"engine_params: linear_tree: linear trees {refused}")
+
+
+def shifted_linear_trees(text: str, constants: Floats) -> str:
+    """A model of linear trees with a constant an output added to every leaf of its first tree.
+
+    Not `set_leaf_output`: that moves what a leaf says where a feature is missing, and leaves its line where it is.
+    """
+    head, *trees = re.split(r"^(?=Tree=\d)", text, flags=re.MULTILINE)
+    for k, constant in enumerate(constants):
+
+        def moved(line: re.Match[str], constant: float = float(constant)) -> str:
+            return line[1] + " ".join(repr(float(value) + constant) for value in line[2].split())
+
+        trees[k] = re.sub(r"^(leaf_value=|leaf_const=)(.*)$", moved, trees[k], flags=re.MULTILINE)
+    return re.sub(r"^tree_sizes=.*\n", "", head, flags=re.MULTILINE) + "".join(trees)  # sizes in bytes, which change
+
+
+def _is_on(value: Any) -> bool:
+    """A switch as LightGBM reads it, from text too."""
+    return str(value).lower() not in ("none", "false", "-", "0")
+
+
 class _Watch:
     """LightGBM's feval: hands the scores of every evaluation set to the monitor."""
 
@@ -229,14 +313,23 @@ class _Watch:
 
 
 class _StopWhenAsked:
-    """LightGBM callback: one end of round for the monitor."""
+    """LightGBM callback: one end of round for the monitor.
+
+    `keeps` says that later rounds change the trees of earlier ones, as those of DART do: then `best` is the model of the
+    round that early stopping keeps, as it was measured.
+    """
 
     order = 100
     before_iteration = False
 
-    def __init__(self, monitor: Monitor, lgb: Any):
+    def __init__(self, monitor: Monitor, lgb: Any, keeps: bool):
         self.monitor, self.lgb = monitor, lgb
+        self.keeps = keeps and monitor.keep is not None
+        self.best: str | None = None
 
     def __call__(self, env: Any) -> None:
-        if self.monitor.end_round():
+        asked = self.monitor.end_round()
+        if self.keeps and self.monitor.best_round == self.monitor.rounds:
+            self.best = env.model.model_to_string(num_iteration=-1)
+        if asked:
             raise self.lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list or [])

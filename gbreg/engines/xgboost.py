@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from gbreg import kernels
-from gbreg.engines.base import Engine, Features, Monitor, Objective, Rows, Task, as_single, normalised, safe_names
+from gbreg.engines.base import (
+    Engine,
+    Features,
+    Monitor,
+    Objective,
+    Rows,
+    Task,
+    as_single,
+    normalised,
+    place_constraints,
+    safe_names,
+)
 from gbreg.engines.binned import binned
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, NativeForm
@@ -28,7 +42,44 @@ _NATIVE = {
 # probabilities are scores of a softmax). Not so binary:logitraw: in float32 probabilities are 1 beyond a raw score of 17.
 _STARTS = {"poisson": "log", "gamma": "log", "tweedie": "log"}
 _LINKS = {**_STARTS, "softmax": "log"}
+# Other values die in C++ on what gbreg trains from, a matrix of quantiles and no former model.
+_VALUES = (
+    ("booster", ("gbtree", "dart"), "grows no trees"),
+    ("tree_method", ("hist", "auto"), "does not train on bins"),
+    ("process_type", ("default",), "needs a model to update"),
+    ("updater", ("grow_quantile_histmaker", "grow_quantile_histmaker,prune"), "grows no trees from bins"),
+)
+_ALIASES = {
+    "eta": "learning_rate",
+    "lambda": "reg_lambda",
+    "alpha": "reg_alpha",
+    "min_split_loss": "gamma",
+    "n_jobs": "nthread",
+    "random_state": "seed",
+}
+# Of the configuration that XGBoost lists as parameters: its state, which nobody sets.
+_STATE = {"num_feature", "num_trees", "rng_state", "updater_seq"}
 _PARAMETER = {"level": "quantile_alpha", "power": "tweedie_variance_power", "n_classes": "num_class"}
+
+
+@cache
+def _names(dart: bool) -> Mapping[str, str]:
+    """XGBoost's own list of what configures its trees; up to 3.2 dropout is none of it unless the booster is "dart"."""
+    import xgboost as xgb
+
+    params = {"booster": "dart" if dart else "gbtree", "tree_method": "hist", "verbosity": 0}
+    booster = xgb.train(params, xgb.DMatrix(np.zeros((1, 1)), label=np.zeros(1)), 0)
+    names = {*_configured(json.loads(booster.save_config())), "verbosity"} - _STATE
+    return {name: _ALIASES.get(name, name) for name in names}
+
+
+def _configured(config: Mapping[str, Any]) -> Iterator[str]:
+    for key, part in config.items():
+        if isinstance(part, dict):
+            yield from part if key.endswith("_param") else _configured(part)
+        elif isinstance(part, list):
+            for each in part:
+                yield from _configured(each if isinstance(each, dict) else {})
 
 
 class NativeObjective:
@@ -56,17 +107,26 @@ class XGBoost(Engine):
     name = "xgboost"
     module = "xgboost"
     model_file = "model.ubj"
-    reserved = frozenset(
-        {"objective", "eval_metric", "base_score", "num_class", "num_target", "disable_default_eval_metric"}
-    )
-    aliases = {
-        "eta": "learning_rate",
-        "lambda": "reg_lambda",
-        "alpha": "reg_alpha",
-        "min_split_loss": "gamma",
-        "n_jobs": "nthread",
-        "random_state": "seed",
+    reserved = {
+        **dict.fromkeys(("objective", "num_class", "num_target", "quantile_alpha", "expectile_alpha"), "use loss="),
+        **dict.fromkeys(("tweedie_variance_power", "huber_slope"), "use loss="),
+        "scale_pos_weight": "use sample_weight=",
+        **dict.fromkeys(("base_score", "boost_from_average"), "every loss has its intercept, leave it out"),
+        **dict.fromkeys(("eval_metric", "disable_default_eval_metric", "custom_metric"), "use eval_metric="),
+        **dict.fromkeys(("n_estimators", "num_boost_round", "num_round"), "use n_estimators="),
+        **dict.fromkeys(("early_stopping_rounds", "early_stopping_round"), "use early_stopping_rounds="),
     }
+    shared = {"learning_rate": "learning_rate", "subsample": "subsample", "nthread": "n_threads"}
+
+    def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:
+        return _names(given.get("booster") == "dart")
+
+    def check_own(self, own: Mapping[str, Any]) -> None:
+        for name, allowed, why in _VALUES:
+            if own.get(name, allowed[0]) not in allowed:
+                raise ValueError(
+                    f"engine_params: {name}={own[name]!r} of xgboost {why}: leave it out, or use one of {', '.join(allowed)}"
+                )
 
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
         if form.name not in _NATIVE:
@@ -84,9 +144,8 @@ class XGBoost(Engine):
             objective.scale_by(raised)
             for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
                 params[name] = params.get(name, 0.0) * raised
-        callbacks = list(task.callbacks)
-        if monitor.active:
-            callbacks.append(_stop_when_asked(monitor, xgb))
+        stop = _stop_when_asked(monitor, xgb, keeps=_drops(params))
+        callbacks = [*task.callbacks, stop] if monitor.active else list(task.callbacks)
         with self._binned(task, params) as (data, *sets):
             booster = xgb.train(
                 params,
@@ -98,7 +157,9 @@ class XGBoost(Engine):
                 callbacks=callbacks,
                 verbose_eval=False,
             )
-        if monitor.keep:
+        if stop.best:
+            booster = self.from_bytes(stop.best)
+        elif monitor.keep:
             booster = booster[: monitor.keep]
         if objective:
             booster.set_param({"base_score": loss.intercept_.tolist()})
@@ -122,11 +183,16 @@ class XGBoost(Engine):
             "verbosity": 0,
         }
         vector = task.n_outputs > 1 and p.engine_params.get("multi_strategy") == "multi_output_tree"
-        if vector:
+        if vector and not _since(3, 4):
             mapped["min_child_weight"] = 0.0
-        params = self.merge(mapped, p.engine_params)
-        if vector:
+        params = {**mapped, **p.engine_params}
+        place_constraints(params, task.rows.X)
+        if vector and not _since(3, 4):
             _check_vector_leaves(params, task.rows.X)
+        if "monotone_constraints" in params:
+            params["monotone_constraints"] = tuple(params["monotone_constraints"])
+        if "interaction_constraints" in params:  # in a list it takes names alone
+            params["interaction_constraints"] = str(params["interaction_constraints"])
         if task.native is not None:
             link = get_link(_STARTS.get(task.native.name, "identity"))
             start = kernels.map_scalar(link.inverse, task.loss.intercept_, link.parameters)
@@ -201,19 +267,34 @@ class XGBoost(Engine):
         return self.package().Booster(model_file=bytearray(data))
 
 
+def _since(*version: int) -> bool:
+    """Whether the installed XGBoost is at least that version."""
+    return tuple(int(part) for part in XGBoost.package().__version__.split(".")[:2]) >= version
+
+
+def _drops(params: Mapping[str, Any]) -> bool:
+    """Whether rounds change the trees of earlier ones: DART, since 3.4 under any tree booster."""
+    asked = float(params.get("rate_drop", 0)) > 0 or bool(int(params.get("one_drop", 0)))
+    return params.get("booster") == "dart" or asked
+
+
 def _check_vector_leaves(params: dict[str, Any], X: Features) -> None:
     """Raise `ValueError` for what XGBoost 3.2 cannot do with vector leaves, or does wrongly without a word."""
     refused = None
     if params["min_child_weight"] > 0:  # at 100, with Hessians of 1, leaves of one row remain
         refused = f"min_child_weight={params['min_child_weight']!r}, which must be 0"
-    elif params.get("monotone_constraints"):
+    elif "monotone_constraints" in params:
         refused = f"monotone_constraints={params['monotone_constraints']!r}"
+    elif "interaction_constraints" in params:
+        refused = f"interaction_constraints={params['interaction_constraints']!r}"
+    elif _drops(params):
+        refused = "booster='dart'"
     elif X.categorical:
         refused = f"categorical columns, here {list(X.categorical)}"
     if refused:
         raise ValueError(
-            f"engine_params: multi_strategy='multi_output_tree' of xgboost does not keep to {refused}: leave it out for one "
-            "tree an output"
+            f"engine_params: multi_strategy='multi_output_tree' of xgboost before 3.4 does not keep to {refused}: leave "
+            "it out for one tree an output"
         )
 
 
@@ -230,9 +311,16 @@ class _Watch:
         return "loss", monitor.history[f"validation_{index}"][monitor.loss.name][-1]
 
 
-def _stop_when_asked(monitor: Monitor, xgb: Any) -> Any:
+def _stop_when_asked(monitor: Monitor, xgb: Any, keeps: bool) -> Any:
+    """A callback that ends rounds for the monitor; `keeps` as in LightGBM's."""
+
     class StopWhenAsked(xgb.callback.TrainingCallback):  # type: ignore[misc]
+        best: bytes | None = None
+
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            return monitor.end_round()
+            asked = monitor.end_round()
+            if keeps and monitor.keep is not None and monitor.best_round == monitor.rounds:
+                self.best = bytes(model.save_raw("ubj"))
+            return asked
 
     return StopWhenAsked()

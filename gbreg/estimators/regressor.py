@@ -85,7 +85,10 @@ class GBRegressor(BoostedRegressor):
         predicted distributions, for losses that have one; everything is then read from those. See `gbreg.calibration`;
         `CalibratedRegressor` learns the map from all rows, at the price of more trainings.
     engine_params : dict or None
-        Anything else the engine takes, for example ``{"monotone_constraints": [1, 0, -1]}``; overrides the above.
+        Anything else the engine takes, by any of its names, for example ``{"monotone_constraints": [1, 0, -1]}`` or
+        ``{"monotone_constraints": {"price": -1}}``; overrides the above. Names that the engine does not know are refused,
+        and so is what gbreg sets itself. Monotone constraints hold for predictions: of `LogNormal` and `ZILN`, for the
+        mean; losses whose mean they would not hold for are refused.
     random_state : int, RandomState or None
     n_jobs : int or None
         Threads of engine and kernel. None: ``OMP_NUM_THREADS`` if set, else every core.
@@ -222,6 +225,7 @@ class GBRegressor(BoostedRegressor):
         self._validate_params()
         engine = get_engine(self.engine)
         engine.package()
+        engine.own(self.engine_params)  # its errors come before all work
         loss: TrainableLoss = clone(get_loss(self.loss))
         calibrator = self._new_calibrator()
         metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
@@ -237,6 +241,8 @@ class GBRegressor(BoostedRegressor):
             rows, unseen = self._hold_out(rows, groups)
             sets = unseen if self.early_stopping_rounds is not None else []
         loss.fit(rows.y, rows.weight)
+        if engine.monotone(self.engine_params):
+            check_order(loss, calibrator)
         self.loss_ = loss
         form = self._native_form(loss)
         self.native_ = form is not None
@@ -263,8 +269,9 @@ class GBRegressor(BoostedRegressor):
 
     def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
         if rows.X.vary():
-            task = Task(rows, self.loss_, self._tree_parameters(), monitor, form, callbacks)
-            booster = get_engine(self.engine).train(task)
+            engine = get_engine(self.engine)
+            parameters = engine.settled(self._tree_parameters())
+            booster = engine.train(Task(rows, self.loss_, parameters, monitor, form, callbacks))
             self.evals_result_ = monitor.history
             if monitor.keep == 0:
                 warnings.warn(
@@ -418,6 +425,20 @@ class GBRegressor(BoostedRegressor):
         except (ValueError, TypeError):
             pass  # an unknown loss is reported by fit
         return tags
+
+
+def check_order(loss: Loss, calibrator: AnyCalibrator | None) -> None:
+    """`ValueError` for monotone constraints, which bind each raw score, where predictions need not keep to them."""
+    if loss.ordered is None:
+        raise ValueError(
+            f"engine_params: monotone_constraints bind every raw score, and where all of them rise, what {loss!r} predicts "
+            "can fall: use SoftmaxBuckets(rank=1), OrdinalBuckets() without a spread, or a loss of one output"
+        )
+    if loss.ordered == "mean" and isinstance(calibrator, PITCalibrator):
+        raise ValueError(
+            f"engine_params: monotone_constraints hold for the mean of {loss!r}, not for its quantiles, which "
+            f"calibration={calibrator!r} maps: use calibration='isotonic', or OrdinalBuckets()"
+        )
 
 
 def _distributional(loss: Loss) -> VectorLoss:

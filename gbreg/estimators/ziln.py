@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gbreg.calibration import AnyCalibrator
+from gbreg.engines import get_engine
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import ROUNDS, DistributionalPreset
-from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.regressor import GBRegressor, check_order
 from gbreg.losses import ZILN, LogNormal
 
 
@@ -115,4 +116,11 @@ class ZILNRegressor(DistributionalPreset):
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = LogNormal(self.sigma_bounds) if self.factorized else ZILN(self.sigma_bounds)
         loss.check_parameters()
+        if get_engine(self.engine).monotone(self.engine_params):
+            check_order(loss, self._new_calibrator())
+            if self.functional not in ("mean", "log_mean"):
+                raise ValueError(
+                    f"functional={self.functional!r}: monotone_constraints hold for the means of {loss!r} alone: use "
+                    "'mean', 'log_mean', or OrdinalRegressor"
+                )
         return self._hurdle(loss) if self.factorized else self._boosted(loss)

@@ -237,6 +237,14 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         """Whether fitting on c * y gives c times the predictions."""
         return False
 
+    @property
+    def ordered(self) -> str | None:
+        """What never falls where no raw score falls: all that a "distribution" says, the "mean" alone, or nothing (None).
+
+        Engines keep monotone constraints in every raw score; after `fit`, this says what that is worth.
+        """
+        return None
+
     def check_parameters(self) -> None:
         """Raise `ValueError` for the first parameter outside its domain."""
         for name, domain in self.parameter_domains.items():
@@ -354,6 +362,7 @@ class PointwiseLoss(Loss):
 
     raw_size_: float
     hessian_scale_: float
+    ordered: str | None = "distribution"  # the prediction, by an increasing link
 
     if TYPE_CHECKING:  # subclasses spell out their own further arguments
         row_value: Any

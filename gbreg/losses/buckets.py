@@ -254,6 +254,12 @@ class SoftmaxBuckets(BucketLoss):
     def scale_equivariant(self) -> bool:
         return False
 
+    @property
+    def ordered(self) -> str | None:
+        """Scores that tilt towards larger labels move the whole distribution up; others, or one a bucket, do not."""
+        check_is_fitted(self, "edges_")
+        return "distribution" if self.rank is not None and (np.diff(self.basis_, axis=1) >= 0).all() else None
+
     def check_parameters(self) -> None:
         super().check_parameters()
         who = "SoftmaxBuckets"

@@ -68,6 +68,7 @@ class LogNormal(VectorLoss):
     n_outputs = 2
     family = "log-normal"
     functional = "distribution (mean)"
+    ordered = "mean"  # quantiles below the median fall where sigma rises
     y_domain = POSITIVE
     way_out = "use ZILNRegressor or HurdleRegressor, which model the zeros apart"
 
@@ -123,6 +124,7 @@ class ZILN(VectorLoss):
     n_outputs = 3
     family = "log-normal"
     functional = "distribution (mean)"
+    ordered = "mean"  # quantiles below the median fall where sigma rises
     y_domain = NON_NEGATIVE
 
     def __init__(self, sigma_bounds: tuple[float, float] = (0.01, 3.0)):

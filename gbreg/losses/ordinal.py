@@ -209,6 +209,11 @@ class OrdinalBuckets(BucketLoss):
     def scale_equivariant(self) -> bool:
         return isinstance(self.edges, str) and self.edges != "exp"
 
+    @property
+    def ordered(self) -> str | None:
+        """Locations, and chances to reach an edge, move the whole distribution; a spread moves its ends apart."""
+        return None if self.spread else "distribution"
+
     def check_parameters(self) -> None:
         super().check_parameters()
         if self.spread and not self.shared:

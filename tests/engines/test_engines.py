@@ -355,55 +355,6 @@ def test_trees_a_round() -> None:
     assert small("ziln", "catboost", n_estimators=7).fit(X, y).booster_.tree_count_ == 7
 
 
-def test_vector_leaves_stop_early_and_are_kept_in_files() -> None:
-    X, y = spend()
-    model = small("ziln", "xgboost", n_estimators=300, early_stopping_rounds=3, engine_params=VECTOR).fit(X, y)
-    values = model.evals_result_["validation_0"]["ziln"]
-    assert model.best_iteration_ == np.argmin(values) + 1 < len(values) < 300
-    assert model.booster_.num_boosted_rounds() == len(model.booster_.get_dump()) == model.best_iteration_
-    adapter = get_engine("xgboost")
-    twin = adapter.from_bytes(adapter.to_bytes(model.booster_))
-    assert np.array_equal(adapter.predict_raw(twin, model.columns_.matrix(X)), model.predict_raw(X))
-    assert np.argmax(model.feature_importances_) == 0
-    assert model.feature_importances_.sum() == pytest.approx(1.0)
-
-
-def test_xgboosts_vector_leaves_do_not_know_min_child_weight() -> None:
-    """Hessians of 1, and leaves of fewer than 100 rows: why it is 0 there, and no other value is taken."""
-    X, y = spend()
-    rows = xgb.DMatrix(X, label=y)
-
-    def least(**more: Any) -> int:
-        params = {"tree_method": "hist", "grow_policy": "lossguide", "max_leaves": 31, "max_depth": 0, **more}
-        params |= {"min_child_weight": 100, "num_target": 2, "base_score": 0.0, "disable_default_eval_metric": 1}
-        booster = xgb.train(params, rows, 1, obj=lambda p, d: ((p - y[:, None]).astype(np.float32), np.ones_like(p)))
-        of_rows = booster.predict(rows, pred_leaf=True).reshape(len(y), -1)
-        return min(int(np.unique(leaf, return_counts=True)[1].min()) for leaf in of_rows.T)
-
-    assert least() >= 100
-    assert least(**VECTOR) < 100
-    one, other = (small("ziln", "xgboost", engine_params=VECTOR, min_child_samples=m).fit(X, y) for m in (1, 20))
-    assert np.array_equal(one.predict(X), other.predict(X))
-
-
-@pytest.mark.parametrize(
-    ("engine_params", "named"),
-    [
-        ({"min_child_weight": 5.0}, "min_child_weight=5.0, which must be 0"),
-        ({"monotone_constraints": [1, 0, 0, 0]}, r"monotone_constraints=\[1, 0, 0, 0\]"),
-        ({}, r"categorical columns, here \[1\]"),
-    ],
-)
-def test_what_vector_leaves_cannot_do_is_refused(engine_params: Any, named: str) -> None:
-    pandas = pytest.importorskip("pandas")
-    X, y = spend()
-    if not engine_params:
-        X = pandas.DataFrame({"a": X[:, 0], "b": pandas.Categorical(np.where(X[:, 1] > 0, "u", "v"))})
-    model = small("ziln", "xgboost", engine_params={**VECTOR, **engine_params})
-    with pytest.raises(ValueError, match=f"does not keep to {named}: leave it out for one tree an output"):
-        model.fit(X, y)
-
-
 # -- the intercept -----------------------------------------------------------------------------------------------------
 
 

@@ -639,31 +639,6 @@ def test_progress_without_rich_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 # -- engine_params and native ------------------------------------------------------------------------------------------
 
-MONOTONE: dict[str, dict[str, Any]] = {
-    "lightgbm": {"monotone_constraints": [1, 0]},
-    "xgboost": {"monotone_constraints": (1, 0)},
-    # CatBoost has them for symmetric trees only, and those take a depth.
-    "catboost": {"monotone_constraints": [1, 0], "grow_policy": "SymmetricTree", "depth": 4},
-}
-
-
-@every_engine
-@pytest.mark.parametrize("loss", [SquaredError(), Huberpp(link="log")], ids=repr)
-def test_monotone_constraints(engine: str, loss: Any) -> None:
-    rng = np.random.default_rng(0)
-    X = rng.uniform(0, 1, size=(600, 2))
-    y = np.exp(X[:, 0] + np.sin(12 * X[:, 0]) + 0.2 * rng.normal(size=600))
-    line = np.column_stack([np.linspace(0, 1, 200), np.full(200, 0.5)])
-
-    def rises(engine_params: Any) -> Any:
-        return np.diff(small(loss, engine, n_estimators=30, engine_params=engine_params).fit(X, y).predict(line))
-
-    free = rises({k: v for k, v in MONOTONE[engine].items() if k != "monotone_constraints"})
-    bound = rises(MONOTONE[engine])
-    assert free.min() < -0.1
-    assert bound.min() >= -1e-6
-    assert bound.max() > 0.1
-
 
 @every_engine
 def test_engine_params_override_by_any_of_their_names(engine: str) -> None:
@@ -673,19 +648,6 @@ def test_engine_params_override_by_any_of_their_names(engine: str) -> None:
     given = small(engine=engine, engine_params={"eta": 0.3, lambda_: 2.0}).fit(X, y).predict(X)
     assert np.array_equal(given, want)
     assert not np.array_equal(want, small(engine=engine).fit(X, y).predict(X))
-
-
-RESERVED = {
-    "lightgbm": ("objective", "loss", "metric", "metrics", "num_class", "boost_from_average"),
-    "xgboost": ("objective", "eval_metric", "base_score", "num_class", "num_target", "disable_default_eval_metric"),
-    "catboost": ("loss_function", "objective", "eval_metric", "custom_metric", "boost_from_average"),
-}
-
-
-@pytest.mark.parametrize(("engine", "name"), [(engine, name) for engine, names in RESERVED.items() for name in names])
-def test_reserved_engine_params(engine: str, name: str) -> None:
-    with pytest.raises(ValueError, match=rf"engine_params may not set \['\w+'\] on {engine}: gbreg sets them from loss="):
-        small(engine=engine, engine_params={name: 1}).fit(*spend(50))
 
 
 @every_engine
@@ -700,15 +662,6 @@ def test_native_forms_are_used_where_asked(engine: str) -> None:
         small("huberpp", engine, native=True).fit(X, y)
     with pytest.raises(ValueError, match=r"native=True trains with .*own curvature: hessian='exact' needs native=False"):
         small(engine=engine, native=True, hessian="exact").fit(X, y)
-
-
-def test_linear_trees_need_a_native_loss() -> None:
-    X, y = spend()
-    params = {"linear_tree": True}
-    with pytest.raises(ValueError, match="linear_tree needs a loss that LightGBM has natively"):
-        small("huberpp", engine_params=params).fit(X, y)
-    with pytest.raises(ValueError, match="linear_tree"):
-        small("squared_error", native=False, engine_params=params).fit(X, y)
 
 
 @pytest.mark.parametrize("loss", ["huberpp", "ziln"])
