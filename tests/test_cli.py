@@ -494,6 +494,53 @@ def test_tune_says_in_one_line_what_is_wrong(folder, tmp_path, options, message)
     assert not model.exists()
 
 
+def test_tune_does_not_take_a_study_for_another_question(folder, tmp_path):
+    pytest.importorskip("optuna")
+    storage, saved = tmp_path / "study.db", tmp_path / "best.gbreg"
+    arguments = [
+        "tune",
+        folder / "t.parquet",
+        "--target",
+        "positive",
+        "--metric",
+        "mae",
+        "--loss",
+        "poisson",
+        "--trials",
+        "1",
+    ]
+    arguments += [
+        "--drop",
+        "amount,w,part,day,row_id",
+        "--storage",
+        storage,
+        "--model",
+        saved,
+        "--n-jobs",
+        "1",
+        "--rounds",
+        "5",
+    ]
+    assert run(*arguments).exit_code == 0
+    saved.unlink()
+    again = {
+        "t.csv": ((), "Saved to"),
+        "another column dropped": (("--drop", "x"), "column 'x' missing now"),
+        "engine": (("--engine", "xgboost"), "engine 'lightgbm' then, 'xgboost' now"),
+        "rounds": (("--rounds", "6"), "n_estimators 5 then, 6 now"),
+        "seed": (("--seed", "1"), "seed 0 then, 1 now"),
+        "loss": (("--loss", "tweedie"), "models ['poisson'] then, ['poisson', 'tweedie'] now"),
+        "weight": (("--weight", "w"), "weights now, none then"),
+        "target": (("--target", "amount", "--keep", "x,group,flag"), "other labels"),
+    }
+    for what, (options, message) in again.items():
+        table = folder / "t.csv" if what == "t.csv" else folder / "t.parquet"
+        result = run("tune", table, *arguments[2:], *options)
+        assert message in " ".join(result.output.split()), what
+        assert (result.exit_code, saved.exists()) == ((0, True) if what == "t.csv" else (2, False)), what
+        saved.unlink(missing_ok=True)
+
+
 def test_tune_leaves_a_report(folder, tmp_path):
     pytest.importorskip("optuna")
     pytest.importorskip("jinja2")
@@ -511,11 +558,13 @@ def test_tune_leaves_a_report(folder, tmp_path):
 
 def test_tune_judges_on_folds(folder, tmp_path):
     optuna = pytest.importorskip("optuna")
+    from gbreg.tuning.study import open_storage
+
     arguments = ["tune", folder / "t.parquet", "--target", "amount", "--metric", "mae", "--loss", "tweedie", "--trials", "1"]
     arguments += ["--keep", "x,group", "--model", tmp_path / "best.gbreg", "--rounds", "5", "--n-jobs", "1", "--folds", "3"]
     result = run(*arguments, "--storage", tmp_path / "study.db")
     assert result.exit_code == 0, result.output
-    (trial,) = optuna.load_study(study_name="gbreg", storage=f"sqlite:///{tmp_path / 'study.db'}").trials
+    (trial,) = optuna.load_study(study_name="gbreg", storage=open_storage(tmp_path / "study.db")).trials
     assert len(trial.user_attrs["folds"]) == 3
 
 

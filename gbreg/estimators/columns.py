@@ -265,6 +265,21 @@ def segment_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
     return numeric_column(X, j, argument)
 
 
+def named_columns(X: Any) -> Iterator[tuple[str | int, Any]]:
+    """Name and values of every column of a table, of arrays its number: float64, or objects, None where missing."""
+    frame = _as_frame(X)
+    if frame is None:
+        yield from enumerate(np.asarray(X).T)
+        return
+    for column in frame.iter_columns():
+        if _is_numeric(column):
+            yield str(column.name), _numbers(column)
+            continue
+        values = np.empty(len(column), dtype=object)
+        values[:] = [None if null else v for v, null in zip(column.to_list(), column.is_null().to_list(), strict=True)]
+        yield str(column.name), values
+
+
 def _place(which: str | int, names: list[Any] | None, n_columns: int, argument: str) -> int:
     if not isinstance(which, str):
         if not 0 <= which < n_columns:

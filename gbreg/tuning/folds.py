@@ -25,11 +25,15 @@ Part = tuple[Any, Floats, Floats | None]
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows (X, y, weight) to train on, to measure on, and to stop early and calibrate by: these, if not those measured."""
+    """Rows (X, y, weight) to train on, to measure on, and to stop early and calibrate by: these, if not those measured.
+
+    `rows` are the numbers of those that train or are watched and of those measured; None where these were given apart.
+    """
 
     train: Part
     test: Part
     watched: Part
+    rows: tuple[Any, Any] | None = None
 
 
 def make_folds(
@@ -64,11 +68,11 @@ def make_folds(
         if not (cv is None and time is None):
             raise ValueError("eval_set= says what trials are measured on: leave out cv= and time=")
         test = _given(estimator, rows[0], eval_set, eval_sample_weight)
-        return [_fold(rows, test, groups, calibrated, seed)]
+        return [_fold(rows, test, groups, calibrated, seed, None)]
     folds = []
     for inside, outside in _splits(n, cv, groups, time, validation_fraction, seed):
         held = None if groups is None else groups[inside]
-        folds.append(_fold(_take(rows, inside), _take(rows, outside), held, calibrated, seed))
+        folds.append(_fold(_take(rows, inside), _take(rows, outside), held, calibrated, seed, (inside, outside)))
     return folds
 
 
@@ -167,11 +171,11 @@ def _by_time(n: int, cv: Any, groups: Any, time: Any, fraction: float) -> list[t
     return [split for split in splits if split[1].size]
 
 
-def _fold(train: Part, test: Part, groups: Any, calibrated: bool, seed: int) -> Fold:
+def _fold(train: Part, test: Part, groups: Any, calibrated: bool, seed: int, rows: tuple[Any, Any] | None) -> Fold:
     if not calibrated:
-        return Fold(train, test, test)
+        return Fold(train, test, test, rows)
     inside, outside = hold_out(n_rows(train[0]), 0.1, seed, groups)
-    return Fold(_take(train, inside), test, _take(train, outside))
+    return Fold(_take(train, inside), test, _take(train, outside), rows)
 
 
 def _take(rows: Part, index: Any) -> Part:

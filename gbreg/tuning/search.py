@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import time as clock
 import warnings
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 import optuna
 from numpy.typing import ArrayLike
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from gbreg.compare.models import boosted_parts, model_label
+from gbreg.compare.models import boosted_parts
 from gbreg.engines import get_engine, thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.regressor import as_labels
+from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import Metric, directed
-from gbreg.tuning.folds import Fold, held_out_words, make_folds
+from gbreg.tuning.folds import held_out_words, make_folds
+from gbreg.tuning.identity import identity
 from gbreg.tuning.recipes import Search, one, several
 from gbreg.tuning.result import Choose, NoBestError, Tuned
 from gbreg.tuning.space import Range
@@ -206,6 +206,7 @@ def tune(
         search = several(estimator, losses, labels, every, space, read)
     _check_loss_metric(estimator, metrics, search)
     workers = thread_count(n_jobs)
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, every.size)
     objective = Objective(search, folds, metrics, early_stopping_rounds, workers)
     study = open_study(
         storage,
@@ -215,7 +216,7 @@ def tune(
         pruner,
         seed,
         objective.rounds * len(folds),
-        _subject(metrics, folds, search),
+        identity(search, metrics, X, every, weight, folds, early_stopping_rounds, seed),
         search.starts(),
     )
     interrupted = _run(study, objective, n_trials, timeout, workers, progress)
@@ -286,28 +287,6 @@ def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search:
 
 def _direction(metric: Metric | None) -> Direction:
     return "maximize" if metric is not None and metric.greater_is_better else "minimize"
-
-
-def _subject(metrics: Sequence[Metric | None], folds: Sequence[Fold], search: Search) -> dict[str, Any]:
-    """What must be the same for trials to be compared: metrics, models, labels and weights of every fold, space."""
-    crc = 0
-    for _, *numbers in (part for fold in folds for part in (fold.train, fold.test)):
-        for values in numbers:
-            crc = crc if values is None else zlib.crc32(np.ascontiguousarray(values).tobytes(), crc)
-    return {
-        "metric": ["loss" if metric is None else metric.name for metric in metrics],
-        "model": [label or _name(model) for label, (model, _) in search.models.items()],
-        "labels": f"{crc:08x}",
-        "space": search.kinds(),
-    }
-
-
-def _name(model: Any) -> str:
-    """Type and, where a label can be made, what is set of it."""
-    try:
-        return f"{type(model).__name__} {model_label(model)}"
-    except StopIteration:
-        return type(model).__name__
 
 
 def _run(

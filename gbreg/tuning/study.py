@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +24,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from gbreg.tuning.identity import differences
+
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -37,8 +40,8 @@ Direction = Literal["minimize", "maximize"]
 STUDY_NAME = "gbreg"
 # What a trial is stored with: the process that runs it, why it failed, each fold's rounds of every booster and metrics.
 OWNER, REASON, ROUNDS, FOLDS = "owner", "reason", "rounds", "folds"
-# What a study is stored with: what it is about.
-SUBJECT = "gbreg"
+# What a study is stored with: the question that it was asked.
+ASKED = "gbreg.asked"
 _HOST, _RUN = socket.gethostname(), uuid.uuid4().hex
 # A trial that no process has signed is taken for one being made, for so long.
 _UNSIGNED = timedelta(seconds=60)
@@ -106,7 +109,7 @@ def open_study(
     pruner: Any,
     seed: int,
     rounds: int,
-    subject: Mapping[str, Any],
+    asked: Mapping[str, Any],
     starts: Sequence[Mapping[str, Any]],
 ) -> optuna.Study:
     """The study of that name, made if there is none, its killed trials marked failed.
@@ -118,41 +121,46 @@ def open_study(
     directions : sequence of {"minimize", "maximize"}
     rounds : int
         Of boosting, at most, of one trial.
-    subject : dict
-        What the study is about: a stored study must be about the same.
+    asked : dict
+        Its `identity`: a stored study must have been asked the same.
     starts : sequence of dict
         What the first trials try, as trials store it, unless the sampler is an instance of Optuna's.
 
     Raises
     ------
     ValueError
-        For a sampler or pruner that is not known, and a stored study about something else.
+        For a sampler or pruner that is not known, and a stored study that was asked something else.
     """
     study = optuna.create_study(
         study_name=study_name or STUDY_NAME,
-        storage=_storage(storage),
+        storage=open_storage(storage),
         directions=list(directions),
         sampler=_sampler(sampler, seed, starts),
         pruner=_pruner(pruner, rounds),
         load_if_exists=True,
     )
-    known = study.user_attrs.get(SUBJECT)
-    if known is None:
-        study.set_user_attr(SUBJECT, dict(subject))
-    else:
-        for name, value in subject.items():
-            had = known.get(name, value)
-            if had == value:
-                continue
-            if isinstance(had, dict) and isinstance(value, dict):  # long ones: what differs is enough
-                had, value = ({k: v for k, v in a.items() if b.get(k) != v} for a, b in ((had, value), (value, had)))
-            raise ValueError(
-                f"study {study.study_name!r} has {name}={had!r} and is asked for {value!r}: its trials cannot be compared; "
-                "ask as it was made (labels are those of y with their weights, as seed= and other arguments split them), or "
-                "give another study_name=, or another storage="
-            )
+    _check_asked(study, asked)
     fail_killed(study)
     return study
+
+
+def _check_asked(study: optuna.Study, asked: Mapping[str, Any]) -> None:
+    """`ValueError` where the study was asked something else; one that has no trials is asked this from now on."""
+    trials = study.get_trials(deepcopy=False)  # before what it was asked, which other processes store before their trials
+    had = study.user_attrs.get(ASKED)
+    way_out = "give another storage= (or study_name=)"
+    if had is None or had.keys() != asked.keys():
+        if trials:
+            raise ValueError(
+                f"study {study.study_name!r} has {len(trials):,} trials and does not say of which columns, rows and "
+                f"parameters: it is of another version of gbreg, or of other code: {way_out}"
+            )
+        study.set_user_attr(ASKED, dict(asked))
+    elif found := differences(had, asked):
+        raise ValueError(
+            f"study {study.study_name!r} was asked another question: {'; '.join(found)}. Its trials cannot be compared: ask "
+            f"as it was asked, or {way_out}"
+        )
 
 
 def is_stored(study: optuna.Study) -> bool:
@@ -160,7 +168,8 @@ def is_stored(study: optuna.Study) -> bool:
     return not isinstance(study._storage, InMemoryStorage)
 
 
-def _storage(storage: Any) -> BaseStorage | None:
+def open_storage(storage: Any) -> BaseStorage | None:
+    """What Optuna keeps a study in: of a path a file, SQLite or a journal by its suffix; `ValueError` where none can be."""
     if storage is None or isinstance(storage, BaseStorage):
         return storage
     if not isinstance(storage, str | os.PathLike):
@@ -192,10 +201,17 @@ def _check_begins(path: Path, begin: bytes, kind: str) -> None:
 def _sqlite(path: str) -> RDBStorage:
     for seconds in (0.2, 0.5, 1.0, 2.0):
         try:
-            return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)})
+            return _opened(path)
         except SQLAlchemyError:  # another process is making the file
             time.sleep(seconds)
-    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)})
+    return _opened(path)
+
+
+def _opened(path: str) -> RDBStorage:
+    """A storage that closes its connections when nobody holds it: Python 3.13 warns of open ones."""
+    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)})
+    weakref.finalize(storage, storage.engine.dispose)
+    return storage
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -20,6 +20,7 @@ from gbreg.losses import AbsoluteError, Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
 from gbreg.tuning import Choice, LogUniform, Progress, Tuned, Uniform, tune
 from gbreg.tuning.folds import make_folds
+from gbreg.tuning.study import open_storage
 from tests.tuning.test_space import spend
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -215,7 +216,7 @@ def test_a_killed_study_resumes_where_it_stopped(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
-    study = optuna.load_study(study_name="gbreg", storage=f"sqlite:///{file}")
+    study = optuna.load_study(study_name="gbreg", storage=open_storage(file))
     states = [t.state.name for t in study.trials]
     assert states[-1] == "RUNNING"
     assert 1 <= len(states) - 1 < 12
@@ -237,32 +238,6 @@ def test_processes_share_a_study(tmp_path: Path) -> None:
     assert set(owners) <= {worker.pid for worker in workers}
     assert 12 <= len(found.trials_) <= 13  # both may begin the last one at the same moment
     assert not [t for t in found.trials_ if t.reason]
-
-
-def test_another_metric_or_other_labels_are_another_study(tmp_path: Path) -> None:
-    file = tmp_path / "study.db"
-    quick(n_trials=1, storage=file)
-    with pytest.raises(ValueError, match=r"study 'gbreg' has metric=\['mae'\] and is asked for \['rmse'\].*study_name="):
-        quick(metric="rmse", n_trials=1, storage=file)
-    X, y = spend(zeros=0.0)
-    with pytest.raises(ValueError, match="study 'gbreg' has labels="):
-        tune(GBRegressor("huberpp", n_estimators=10), X, 2 * y, metric="mae", n_trials=1, storage=file)
-    assert len(quick(metric="rmse", n_trials=1, storage=file, study_name="other").trials_) == 1
-
-
-def test_another_space_other_weights_or_another_split_are_another_study(tmp_path: Path) -> None:
-    file = tmp_path / "study.db"
-    quick(n_trials=1, storage=file)
-    kept = {**FEW, "max_leaves": None}
-    with pytest.raises(ValueError, match=r"has space=\{'max_leaves': 'Integers'\} and is asked for \{\}"):
-        quick(n_trials=2, storage=file, space=kept)
-    with pytest.raises(ValueError, match=r"has space=\{'max_leaves': 'Integers'\} .* \{'max_leaves': \[7, 8\]\}"):
-        quick(n_trials=2, storage=file, space={**FEW, "max_leaves": Choice((7, 8))})
-    for other in ({"sample_weight": np.arange(1, 301)}, {"seed": 1}, {"cv": 2}):
-        with pytest.raises(ValueError, match=r"has labels=.*as seed= and other arguments split them"):
-            quick(n_trials=2, storage=file, **other)
-    wider = quick(n_trials=2, storage=file, space={**FEW, "learning_rate": LogUniform(0.5, 0.9)})
-    assert [t.parameters["learning_rate"] >= 0.5 for t in wider.trials_] == [False, True]
 
 
 @pytest.mark.parametrize(
