@@ -10,7 +10,7 @@ import numpy as np
 
 from gbreg.engines import catboost, get_engine, lightgbm, thread_count, xgboost
 from gbreg.engines.base import MetricLike, Objective, Singles, TrainableLoss, check_shapes, scores_shape
-from gbreg.losses.base import Loss, PointwiseLoss, check_sample_weight, fitted
+from gbreg.losses.base import Floats, Loss, PointwiseLoss, check_sample_weight, fitted
 from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
 
@@ -53,7 +53,7 @@ class CatBoostObjective(catboost.NativeObjective):
         check_shapes(self.objective.loss, y, raw)
         if weights is not None and np.shape(weights) != y.shape:
             check_sample_weight(weights, y.size)
-        if not raw.any():
+        if self.objective.complete or not raw.any():
             self.objective.loss.check_labels(y)
         derivatives = super().calc_ders_range(raw, y, weights)
         _raise_kept(self)
@@ -74,7 +74,7 @@ class CatBoostRowObjective(catboost.RowObjective):
                 f"{type(loss).__name__} has {k} outputs, and CatBoost one for each of {raw.size} target(s): give it labels "
                 f"of shape (n_samples, {k}), np.tile(y[:, None], {k})"
             )
-        if not raw.any():
+        if self.objective.complete or not raw.any():
             if (y != y[0]).any():
                 raise ValueError(f"{type(loss).__name__} has one label a row, for all its outputs, got {y}: tile the labels")
             loss.check_labels(y[:1])
@@ -111,12 +111,13 @@ def objective(
     *,
     hessian: str = "safe",
     learning_rate: float = 0.1,
+    complete: bool = False,
     n_jobs: int | None = None,
 ) -> Any:
     r"""The objective that an engine's own ``train`` or scikit-learn wrapper takes, for a fitted loss.
 
-    The engine's raw score r stands for the complete raw score ``r + loss.intercept_``: decode its predictions with
-    ``loss.predict(r + loss.intercept_)``. Gradient and Hessian are divided by ``loss.hessian_scale_``, so
+    The engine's raw score r stands for the complete raw score ``r + loss.intercept_``, unless `complete`: decode its
+    predictions with ``loss.predict(r + loss.intercept_)``. Gradient and Hessian are divided by ``loss.hessian_scale_``, so
     regularisation means the same for every loss and unit.
 
     Parameters
@@ -130,6 +131,8 @@ def objective(
         The curvature, as in `GBRegressor`; losses of several outputs have "safe" only.
     learning_rate : float, default 0.1
         That of the engine; above 0.3 the safe curvature asks for shorter steps.
+    complete : bool, default False
+        Whether r is the complete raw score already, as of a `booster_` that training goes on from: see the notes.
     n_jobs : int or None
         Threads of the kernel. None: ``OMP_NUM_THREADS`` if set, else every core.
 
@@ -181,6 +184,14 @@ def objective(
     Shared thresholds of `OrdinalBuckets` stay at those of the labels' own distribution, as under `GBRegressor` on
     CatBoost; on the other engines it estimates them again between rounds, which needs the training loop.
 
+    To go on from the `booster_` of a `GBRegressor`, whose raw scores are complete, use ``complete=True`` here and in
+    `metric`, that model's `loss_`, and features from its `to_engine_matrix`: ``lgb.train(init_model=booster_)``;
+    ``xgb.train(xgb_model=booster_)``, without a ``base_score``, for the model has one; CatBoost's ``fit(init_model=)``.
+    What comes out is complete again. LightGBM's ``refit`` is no way: it fits every leaf anew, from a score of 0.
+
+    Numpy arrays of integers become float32 in LightGBM, so that every second of dates such as 20240131 is lost: give it
+    float64. XGBoost and CatBoost keep all features in float32. `GBRegressor` sees to both.
+
     A loss that decodes with training residuals (`TransformedSquaredError`) needs
     ``loss.fit_decoder(y, r + loss.intercept_, weight)`` after training.
 
@@ -211,7 +222,7 @@ def objective(
         raise ValueError(
             f"{loss!r}: all labels are {loss.constant_:g}, which its link cannot express: there is nothing to train"
         )
-    checked = CheckedObjective(loss, hessian, learning_rate, thread_count(n_jobs))
+    checked = CheckedObjective(loss, hessian, learning_rate, thread_count(n_jobs), complete)
     if engine == "catboost":
         return catboost_objective(checked)
     if engine == "xgboost":
@@ -227,10 +238,12 @@ class Evaluation:
     metric : fitted Loss, or MetricLike
     loss : fitted Loss or None
         How the scores of a metric are decoded; None if they are predictions already.
+    complete : bool
+        Whether the engine's scores hold the intercept already.
     """
 
-    def __init__(self, metric: Loss | MetricLike, loss: Loss | None):
-        self.metric, self.loss = metric, loss
+    def __init__(self, metric: Loss | MetricLike, loss: Loss | None, complete: bool = False):
+        self.metric, self.loss, self.complete = metric, loss, complete
         self.name = metric.name
         self.greater_is_better = bool(getattr(metric, "greater_is_better", False))
 
@@ -249,9 +262,12 @@ class Evaluation:
         weight = check_sample_weight(weight, y.size)
         if isinstance(self.metric, Loss):
             y = self.metric.check_labels(y)
-            return float(np.average(self.metric.value(y, raw + self.metric.intercept_), weights=weight))
-        prediction = raw if self.loss is None else self.loss.predict(raw + self.loss.intercept_)
+            return float(np.average(self.metric.value(y, self._completed(raw, self.metric)), weights=weight))
+        prediction = raw if self.loss is None else self.loss.predict(self._completed(raw, self.loss))
         return float(self.metric(y, prediction, weight))
+
+    def _completed(self, raw: Floats, loss: Loss) -> Floats:
+        return raw if self.complete else raw + loss.intercept_
 
 
 class LightGBMFeval(Evaluation):
@@ -272,8 +288,8 @@ class LightGBMEvalMetric(Evaluation):
 class _Minimised(Evaluation):
     """XGBoost minimises whatever has a harmless name: better-if-greater metrics are turned round."""
 
-    def __init__(self, metric: Loss | MetricLike, loss: Loss | None):
-        super().__init__(metric, loss)
+    def __init__(self, metric: Loss | MetricLike, loss: Loss | None, complete: bool = False):
+        super().__init__(metric, loss, complete)
         if self.greater_is_better:
             self.name = f"neg_{self.name}"
         elif self.name.startswith(_MAXIMISED):
@@ -310,7 +326,7 @@ class CatBoostEvalMetric(Evaluation):
         return self
 
     def __reduce__(self) -> Any:
-        return catboost_metric, (self.metric, self.loss)
+        return catboost_metric, (self.metric, self.loss, self.complete)
 
     def is_max_optimal(self) -> bool:
         return self.greater_is_better
@@ -324,16 +340,16 @@ class CatBoostEvalMetric(Evaluation):
         return error
 
 
-def catboost_metric(metric: Loss | MetricLike, loss: Loss | None) -> CatBoostEvalMetric:
+def catboost_metric(metric: Loss | MetricLike, loss: Loss | None, complete: bool = False) -> CatBoostEvalMetric:
     """What CatBoost takes for this metric: on its own base class where scores are several a row."""
-    made = CatBoostEvalMetric(metric, loss)
+    made = CatBoostEvalMetric(metric, loss, complete)
     if made.n_outputs == 1:
         return made
     base = get_engine("catboost").package().MultiTargetCustomMetric
-    return catboost.for_rows(CatBoostEvalMetric, base)(metric, loss)  # type: ignore[no-any-return]
+    return catboost.for_rows(CatBoostEvalMetric, base)(metric, loss, complete)  # type: ignore[no-any-return]
 
 
-_METRICS: dict[tuple[str, str], Callable[[Any, Any], Evaluation]] = {
+_METRICS: dict[tuple[str, str], Callable[[Any, Any, bool], Evaluation]] = {
     ("lightgbm", "native"): LightGBMFeval,
     ("lightgbm", "sklearn"): LightGBMEvalMetric,
     ("xgboost", "native"): XGBoostCustomMetric,
@@ -343,7 +359,7 @@ _METRICS: dict[tuple[str, str], Callable[[Any, Any], Evaluation]] = {
 }
 
 
-def metric(loss_or_name: Any, engine: str, api: str = "native", *, loss: Loss | None = None) -> Any:
+def metric(loss_or_name: Any, engine: str, api: str = "native", *, loss: Loss | None = None, complete: bool = False) -> Any:
     """The matching ``feval``, ``custom_metric`` or ``eval_metric``: a number on decoded predictions, with weights.
 
     Parameters
@@ -355,6 +371,8 @@ def metric(loss_or_name: Any, engine: str, api: str = "native", *, loss: Loss | 
     loss : fitted Loss or None
         What decodes the engine's raw scores for a named metric: the loss that `objective` was given. None takes them as
         predictions in the unit of the target, right for an engine's own objective.
+    complete : bool, default False
+        Whether the engine's raw scores hold the loss's intercept already, as with ``objective(complete=True)``.
 
     Returns
     -------
@@ -388,8 +406,9 @@ def metric(loss_or_name: Any, engine: str, api: str = "native", *, loss: Loss | 
     if isinstance(loss_or_name, Loss):
         if loss is not None:
             raise ValueError("metric: loss= decodes for a named metric; a loss decodes for itself")
-        return _METRICS[engine, api](fitted(loss_or_name), None)
-    return _METRICS[engine, api](cast(MetricLike, directed(loss_or_name)), None if loss is None else fitted(loss))
+        return _METRICS[engine, api](fitted(loss_or_name), None, complete)
+    decoder = None if loss is None else fitted(loss)
+    return _METRICS[engine, api](cast(MetricLike, directed(loss_or_name)), decoder, complete)
 
 
 __all__ = ["metric", "objective"]

@@ -42,11 +42,18 @@ class Features:
     categorical : tuple of int
         Which columns are categorical.
     names : tuple of str or None
+    categories : tuple of tuple
+        Of training rows: what the codes of each categorical column stand for, as the table holds them, where these are
+        plain values.
+    ranked : tuple of int
+        Which columns hold ranks in place of their values.
     """
 
     values: Any
     categorical: tuple[int, ...] = ()
     names: tuple[str, ...] | None = None
+    categories: tuple[tuple[Any, ...], ...] = ()
+    ranked: tuple[int, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -123,21 +130,34 @@ class Objective:
     learning_rate : float
         Above 0.3 the safe curvature asks for shorter steps.
     n_threads : int
+    complete : bool
+        Whether the engine's raw scores hold the intercept already.
 
     Attributes
     ----------
     refines : bool
         Whether a loss that learns from the training scores does so.
+    offset : ndarray of shape (n_outputs,)
+        What the engine's raw scores lack.
     """
 
     refines: ClassVar[bool] = True
 
-    def __init__(self, loss: TrainableLoss, hessian: str = "safe", learning_rate: float = 0.1, n_threads: int = 1):
+    def __init__(
+        self,
+        loss: TrainableLoss,
+        hessian: str = "safe",
+        learning_rate: float = 0.1,
+        n_threads: int = 1,
+        complete: bool = False,
+    ):
         fitted(loss)
         self.loss = loss
         self.hessian = hessian
         self.learning_rate = learning_rate
         self.n_threads = n_threads
+        self.complete = complete
+        self.offset = np.zeros_like(loss.intercept_) if complete else loss.intercept_
         self.scale_by(1.0)
         self.round = 0
         self.row_name = "row"
@@ -151,15 +171,13 @@ class Objective:
         self.run: kernels.Pass | kernels.RowPass
         if isinstance(loss, VectorLoss):
             loss.check_hessian(self.hessian)
-            self.run = kernels.RowPass(
-                loss.spec(), loss.arguments(), offset=loss.intercept_, scale=factor / loss.hessian_scale_
-            )
+            self.run = kernels.RowPass(loss.spec(), loss.arguments(), offset=self.offset, scale=factor / loss.hessian_scale_)
         else:
             self.run = kernels.Pass(
                 loss.spec(),
                 loss.arguments(),
                 hessian=self.hessian,
-                offset=float(loss.intercept_[0]),
+                offset=float(self.offset[0]),
                 scale=factor / loss.hessian_scale_,
                 step=loss.step_bounds(self.learning_rate),
                 floor=EXACT_FLOOR * factor if self.hessian == "exact" else -math.inf,
@@ -167,7 +185,8 @@ class Objective:
 
     def __getstate__(self) -> dict[str, Any]:
         # Passes hold compiled functions of the loss's class; they are made again where the objective is unpickled.
-        return {name: getattr(self, name) for name in ("loss", "hessian", "learning_rate", "n_threads", "factor")}
+        names = ("loss", "hessian", "learning_rate", "n_threads", "complete", "factor")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         factor = state.pop("factor")
@@ -194,7 +213,7 @@ class Objective:
             self._buffers = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
         weight = self.weights(sample_weight, y.size)
         learns = self.refines and self.loss.refines
-        if learns and self.loss.refine(y, raw + self.loss.intercept_, weight, self.round):
+        if learns and self.loss.refine(y, raw + self.offset, weight, self.round):
             self.scale_by(self.factor)
         self.fill(y, raw, weight, self._buffers, self.n_threads)
         self.round += 1
@@ -223,7 +242,7 @@ class Objective:
         bad = self.run(y, raw, weight, out, n_threads)
         if bad:
             row = int(np.argwhere(~(np.isfinite(out[0]) & np.isfinite(out[1])))[0, 0])
-            score = np.squeeze(raw[row] + self.loss.intercept_)
+            score = np.squeeze(raw[row] + self.offset)
             raise FloatingPointError(
                 f"{self.loss!r}: gradient or Hessian of {bad:,} rows is not finite in round {self.round}, first at "
                 f"{self.row_name} {row} (y={y[row]:g}, raw score {score}): lower learning_rate, or use another link or loss"
@@ -442,6 +461,10 @@ class Engine(ABC):
         """Complete raw scores, shape (n_samples,)."""
 
     @abstractmethod
+    def own_matrix(self, X: Features) -> Any:
+        """The features as the booster's own ``predict`` and explanations take them."""
+
+    @abstractmethod
     def rounds(self, booster: Any) -> int:
         """Boosting rounds in the model."""
 
@@ -507,14 +530,18 @@ def as_single(x: Floats | None, what: str) -> Singles | None:
     return x.astype(np.float32)
 
 
-def safe_names(names: tuple[str, ...] | None) -> list[str] | None:
+def safe_names(X: Features) -> list[str] | None:
     """Feature names that no engine refuses, one for each: the user's own, with `_` for all but letters and digits.
 
     LightGBM makes one of "a b" and "a_b", and its files break at control characters, quotes and empty names; XGBoost
-    refuses brackets. Where such a name is taken already it ends in its column's number.
+    refuses brackets. Where such a name is taken already it ends in its column's number. Columns of which the engine sees
+    codes or ranks say so: XGBoost and CatBoost then refuse a table of the user's, which they would misread.
     """
-    if names is None:
+    if X.names is None and not X.ranked:
         return None
+    given = [f"f{j}" for j in range(X.values.shape[1])] if X.names is None else X.names
+    kinds = {**dict.fromkeys(X.categorical, "_code"), **dict.fromkeys(X.ranked, "_rank")}
+    names = [name + kinds.get(j, "") for j, name in enumerate(given)]
     taken = {name for name in names if re.fullmatch(r"\w+", name)}
     safe = []
     for j, name in enumerate(names):

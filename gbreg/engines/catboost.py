@@ -1,4 +1,4 @@
-"""CatBoost: derivatives with flipped signs in blocks of rows, Lossguide trees, the intercept as bias."""
+"""CatBoost: derivatives with flipped signs in blocks of rows, Lossguide trees, the intercept baked into the first tree."""
 
 from __future__ import annotations
 
@@ -209,9 +209,7 @@ class CatBoost(Engine):
                 raise objective.error
             if watch.error is not None:
                 raise watch.error
-        scale, bias = booster.get_scale_and_bias()
-        bias = np.asarray(bias) / raised + task.loss.intercept_
-        booster.set_scale_and_bias(scale / raised, bias.tolist() if bias.size > 1 else float(bias[0]))
+        bake(booster, 1.0 / raised, task.loss.intercept_)
         # The trained object keeps objective and metric, and with them all evaluation rows, and cannot be pickled.
         return self.from_bytes(self.to_bytes(booster))
 
@@ -320,7 +318,7 @@ class CatBoost(Engine):
         return {"label": as_single(label, "labels"), "weight": as_single(weight, "weights"), "baseline": start}
 
     def _columns(self, X: Features) -> dict[str, Any]:
-        names = safe_names(X.names)
+        names = safe_names(X)
         if not X.categorical:
             return {"data": X.values, "feature_names": names}
         import pandas  # comes with catboost, which takes categories in a frame only
@@ -331,9 +329,11 @@ class CatBoost(Engine):
         return {"data": frame, "cat_features": list(X.categorical), "feature_names": names}
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
-        pool = self.package().Pool(**self._columns(X))
-        raw = booster.predict(pool, prediction_type="RawFormulaVal", thread_count=n_threads)
+        raw = booster.predict(self.own_matrix(X), prediction_type="RawFormulaVal", thread_count=n_threads)
         return np.asarray(raw, dtype=np.float64)
+
+    def own_matrix(self, X: Features) -> Any:
+        return self.package().Pool(**self._columns(X))
 
     def rounds(self, booster: Any) -> int:
         return int(booster.tree_count_)
@@ -363,6 +363,21 @@ def _check_monotone(task: Task, policy: str) -> None:
             f"engine_params: monotone_constraints: catboost keeps to them for one output, and {task.loss!r} has "
             f"{task.n_outputs}: use engine='lightgbm' or 'xgboost'"
         )
+
+
+def bake(booster: Any, scale: float, constants: Floats) -> None:
+    """Multiply raw scores, and add a constant an output, by way of the leaves; the constants go into the first tree's.
+
+    CatBoost explains no model with a scale or bias of its own; models without a tree have nothing else. What is changed
+    shows in a model read back from its file alone.
+    """
+    counts = booster.get_tree_leaf_counts()
+    if not len(counts):
+        booster.set_scale_and_bias(1.0, constants.tolist() if constants.size > 1 else float(constants[0]))
+        return
+    leaves = booster.get_leaf_values().reshape(-1, constants.size) * scale
+    leaves[: counts[0]] += constants
+    booster.set_leaf_values(leaves.ravel())
 
 
 def _go_missing(every: list[Rows]) -> bool:

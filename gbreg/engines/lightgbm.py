@@ -158,10 +158,12 @@ class LightGBM(Engine):
                 callbacks=callbacks,
             )
         text = stop.best or booster.model_to_string(num_iteration=monitor.keep or -1)
-        if _is_on(params.get("linear_tree")):
-            return self.from_bytes(shifted_linear_trees(text, task.loss.intercept_).encode())
-        booster = self.from_bytes(text.encode())  # without its training data
-        add_to_first_round(booster, task.loss.intercept_)
+        linear = _is_on(params.get("linear_tree"))
+        booster = self.from_bytes((shifted_linear_trees(text, task.loss.intercept_) if linear else text).encode())
+        # With these LightGBM's own predict gives the categories of a pandas frame our codes, and refuses them without.
+        booster.pandas_categorical = [list(categories) for categories in task.rows.X.categories]
+        if not linear:
+            add_to_first_round(booster, task.loss.intercept_)
         return booster
 
     def _parameters(self, task: Task) -> dict[str, Any]:
@@ -225,7 +227,7 @@ class LightGBM(Engine):
             rows.X.values,
             **self._fields(task, rows),
             reference=reference,
-            feature_name=safe_names(rows.X.names) or "auto",
+            feature_name=safe_names(rows.X) or "auto",
             categorical_feature=list(rows.X.categorical),
             params=data_params,
         )
@@ -242,6 +244,9 @@ class LightGBM(Engine):
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
         return np.asarray(booster.predict(X.values, raw_score=True, num_threads=n_threads), dtype=np.float64)
+
+    def own_matrix(self, X: Features) -> Any:
+        return X.values
 
     def rounds(self, booster: Any) -> int:
         return int(booster.current_iteration())

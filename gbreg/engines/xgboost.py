@@ -229,17 +229,14 @@ class XGBoost(Engine):
     def _matrix(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
         xgb = self.package()
         X = rows.X
-        types = None
-        if X.categorical:
-            types = ["c" if j in X.categorical else "float" for j in range(X.values.shape[1])]
         rows = task.as_trained(rows)
         return xgb.QuantileDMatrix(
             X.values,
             label=as_single(rows.y, "labels"),
             weight=as_single(rows.weight, "weights"),
             missing=np.nan,
-            feature_names=safe_names(X.names),
-            feature_types=types,
+            feature_names=safe_names(X),
+            feature_types=_types(X),
             max_bin=params["max_bin"],
             nthread=params["nthread"],
             ref=reference,
@@ -251,6 +248,17 @@ class XGBoost(Engine):
         margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
         margin = np.asarray(margin, dtype=np.float64)
         return margin.reshape(X.n_rows, -1) if margin.size > X.n_rows else margin.reshape(X.n_rows)
+
+    def own_matrix(self, X: Features) -> Any:
+        xgb = self.package()
+        return xgb.DMatrix(
+            X.values,
+            missing=np.nan,
+            feature_names=safe_names(X),
+            feature_types=_types(X),
+            enable_categorical=bool(X.categorical),
+            nthread=1,
+        )
 
     def rounds(self, booster: Any) -> int:
         return int(booster.num_boosted_rounds())
@@ -276,6 +284,12 @@ def _drops(params: Mapping[str, Any]) -> bool:
     """Whether rounds change the trees of earlier ones: DART, since 3.4 under any tree booster."""
     asked = float(params.get("rate_drop", 0)) > 0 or bool(int(params.get("one_drop", 0)))
     return params.get("booster") == "dart" or asked
+
+
+def _types(X: Features) -> list[str] | None:
+    if not X.categorical:
+        return None
+    return ["c" if j in X.categorical else "float" for j in range(X.values.shape[1])]
 
 
 def _check_vector_leaves(params: dict[str, Any], X: Features) -> None:

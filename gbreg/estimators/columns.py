@@ -65,14 +65,28 @@ class Columns:
             if knots is not None:
                 ranked[j] = knots
         learnt = replace(self, ranked=ranked)
-        return learnt, learnt._features(values)
+        return learnt, replace(learnt._features(values), categories=learnt._as_held(X))
 
     def matrix(self, X: Any) -> Features:
         """The features of a table with these columns; `ValueError` for infinite values and misshapen input."""
         return self._features(self._values(X))
 
     def _features(self, values: Any) -> Features:
-        return Features(self._within(self._as_ranks(values)), tuple(self.categories), self.names)
+        values = self._within(self._as_ranks(values))
+        return Features(values, tuple(self.categories), self.names, ranked=tuple(self.ranked))
+
+    def _as_held(self, X: Any) -> tuple[tuple[Any, ...], ...]:
+        """The categories of every categorical column as the table holds them; none, where a model file could not."""
+        if not self.categories:
+            return ()
+        every = []
+        columns = list(_as_frame(X).iter_columns())
+        for j, categories in self.categories.items():
+            seen = columns[j].drop_nulls().unique()
+            own = dict(zip(seen.cast(nw.String).to_list(), seen.to_list(), strict=True))
+            every.append(tuple(own[text] for text in categories))
+        plain = all(isinstance(value, str | int | float) for values in every for value in values)
+        return tuple(every) if plain else ()
 
     def _values(self, X: Any) -> Any:
         """X as an array or CSR matrix, categories as codes."""

@@ -166,6 +166,12 @@ class Preset(BoostedRegressor, ABC):
         each = tuple(None if part is None else getattr(part, name) for part in self._parts())
         return each[0] if len(each) == 1 else each
 
+    def to_engine_matrix(self, X: Any) -> Any:
+        """X as `booster_` takes it, see `GBRegressor.to_engine_matrix`; of two boosters a pair, for each has its own."""
+        check_is_fitted(self, "model_")
+        each = tuple(None if part is None else part.to_engine_matrix(X) for part in self._parts())
+        return each[0] if len(each) == 1 else each
+
     @property
     def booster_(self) -> Any:
         return self._of_parts("booster_")

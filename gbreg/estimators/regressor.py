@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -98,10 +99,12 @@ class GBRegressor(BoostedRegressor):
     Attributes
     ----------
     booster_ : lightgbm.Booster, xgboost.Booster or catboost.CatBoost
-        The engine's own model. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. None where that label
-        or the loss's best constant is predicted: if all labels are equal, or all rows, or no round did better on the rows
-        that early stopping watches. Its names of features are yours, with ``_`` for all but letters and digits: what engines
-        refuse in names differs, and importances, errors and files of gbreg speak yours.
+        The engine's own model, to predict from and explain: give it `to_engine_matrix`, for it knows some columns by codes
+        and ranks. Its raw prediction is complete: ``loss_.predict(raw)`` decodes it. The intercept is part of its
+        first trees (on XGBoost, of its base score): training goes on from it with ``objective(loss_, ..., complete=True)``,
+        and LightGBM's ``refit`` would lose it. Its names of features are yours, with ``_`` for all but letters and digits;
+        importances, errors and files of gbreg speak yours. None where that label or the loss's best constant is predicted:
+        if all labels are equal, or all rows, or no round did better on the rows that early stopping watches.
     loss_ : Loss
         The fitted loss.
     calibrator_ : Calibrator, PITCalibrator or None
@@ -369,6 +372,24 @@ class GBRegressor(BoostedRegressor):
         """
         return self._raw(self._features(X))
 
+    def to_engine_matrix(self, X: Any) -> Any:
+        """X as the engine's own ``predict`` and explanations take it: categories as codes, some columns as ranks.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray or scipy.sparse CSR, xgboost.DMatrix, or catboost.Pool
+            ``booster_.predict(matrix, raw_score=True)`` on LightGBM, ``output_margin=True`` on XGBoost and
+            ``prediction_type="RawFormulaVal"`` on CatBoost are what `predict_raw` gives; SHAP values are
+            ``booster_.predict(matrix, pred_contrib=True)``, ``pred_contribs=True`` and
+            ``booster_.get_feature_importance(matrix, type="ShapValues")``, with the columns of X. CatBoost's add up to the
+            raw prediction for trees grown by ``engine_params={"grow_policy": "SymmetricTree"}`` alone.
+        """
+        return get_engine(self.engine).own_matrix(self._features(X))
+
     def predict(self, X: Any, functional: Functional = None) -> Floats:
         """Predictions of shape (n_samples,), in the unit of the target.
 
@@ -541,5 +562,5 @@ def _counting(rows: Rows, groups: Any) -> tuple[Rows, Any]:
 
 
 def _take(rows: Rows, index: Any) -> Rows:
-    X = Features(rows.X.values[index], rows.X.categorical, rows.X.names)
+    X = replace(rows.X, values=rows.X.values[index])
     return Rows(X, rows.y[index], None if rows.weight is None else rows.weight[index])

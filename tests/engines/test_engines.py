@@ -418,15 +418,6 @@ def test_xgboosts_base_score_is_the_intercept() -> None:
         assert np.atleast_1d(json.loads(stored)) == pytest.approx(model.loss_.intercept_.astype(np.float32), rel=1e-6)
 
 
-def test_catboosts_bias_is_the_intercept() -> None:
-    X, y = spend()
-    for loss in (Huberpp(link="log"), ZILN()):
-        model = small(loss, "catboost").fit(X, y)
-        scale, bias = model.booster_.get_scale_and_bias()
-        np.testing.assert_allclose(np.atleast_1d(bias), model.loss_.intercept_, rtol=1e-12)
-        assert scale > 0
-
-
 # -- metrics -----------------------------------------------------------------------------------------------------------
 
 

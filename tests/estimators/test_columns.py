@@ -16,7 +16,7 @@ import scipy.sparse
 from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, WCERegressor, load, metrics
 from gbreg.calibration import IsotonicCalibrator
 from gbreg.compare import compare
-from gbreg.engines import get_engine
+from gbreg.engines import Features, get_engine
 from gbreg.engines.base import safe_names
 from gbreg.estimators.ranks import learn_knots, ranks_of
 from gbreg.losses import SquaredError
@@ -72,17 +72,14 @@ def test_any_name_of_a_column(engine: str, tmp_path: Any) -> None:
 
 
 def test_names_for_engines_are_the_users_as_far_as_they_go() -> None:
-    assert safe_names(("age", "köln", "a b", "a_b", "a[b", "", "x.1")) == [
-        "age",
-        "köln",
-        "a_b_2",
-        "a_b",
-        "a_b_4",
-        "_5",
-        "x_1",
-    ]
-    assert safe_names(("a_b_0", "a b", "a_b", "a_b_1")) == ["a_b_0", "a_b_1_1", "a_b", "a_b_1"]
-    assert safe_names(None) is None
+    def safe(*names: str, **more: Any) -> Any:
+        return safe_names(Features(np.zeros((1, 3)), names=names or None, **more))
+
+    assert safe("age", "köln", "a b", "a_b", "a[b", "", "x.1") == ["age", "köln", "a_b_2", "a_b", "a_b_4", "_5", "x_1"]
+    assert safe("a_b_0", "a b", "a_b", "a_b_1") == ["a_b_0", "a_b_1_1", "a_b", "a_b_1"]
+    assert safe("city", "city_code", "when", categorical=(0,), ranked=(2,)) == ["city_code_0", "city_code", "when_rank"]
+    assert safe() is None
+    assert safe(ranked=(1,)) == ["f0", "f1_rank", "f2"]
 
 
 # -- numbers that engines do not hold ----------------------------------------------------------------------------------
