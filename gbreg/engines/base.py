@@ -541,12 +541,12 @@ def safe_names(X: Features) -> list[str] | None:
         return None
     given = [f"f{j}" for j in range(X.values.shape[1])] if X.names is None else X.names
     kinds = {**dict.fromkeys(X.categorical, "_code"), **dict.fromkeys(X.ranked, "_rank")}
-    names = [name + kinds.get(j, "") for j, name in enumerate(given)]
-    taken = {name for name in names if re.fullmatch(r"\w+", name)}
+    kept = {j for j, name in enumerate(given) if j not in kinds and re.fullmatch(r"\w+", name)}
+    taken = {given[j] for j in kept}
     safe = []
-    for j, name in enumerate(names):
-        if name not in taken:
-            name = re.sub(r"\W", "_", name)
+    for j, name in enumerate(given):
+        if j not in kept:
+            name = re.sub(r"\W", "_", name + kinds.get(j, ""))
             while not name or name in taken:
                 name = f"{name}_{j}"
             taken.add(name)
