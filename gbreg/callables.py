@@ -175,7 +175,7 @@ def objective(
         ``num_class=K``.
     XGBoost
         ``num_target=K`` and ``disable_default_eval_metric=1``. With ``num_class`` predictions would be the number of the
-        largest score. For ``multi_strategy="multi_output_tree"`` set ``min_child_weight=0``.
+        largest score. Before 3.4, ``multi_strategy="multi_output_tree"`` needs ``min_child_weight=0``.
     CatBoost
         Labels of shape (n, K), ``np.tile(y[:, None], K)``, in every set. It calls Python for every row twice a round, 20
         to 30 microseconds each: prefer the other engines, or `GBRegressor` for a loss that has a native form.

@@ -452,6 +452,10 @@ class Engine(ABC):
         with np.errstate(over="ignore"):
             return values.astype(np.float32)
 
+    def keeps_constraints(self, form: NativeForm) -> bool:
+        """Whether the engine's own form of a loss takes monotone constraints, and keeps to them."""
+        return True
+
     @abstractmethod
     def train(self, task: Task) -> Any:
         """A booster whose own raw prediction is complete, cut to the rounds the monitor keeps."""

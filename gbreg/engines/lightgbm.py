@@ -142,6 +142,9 @@ class LightGBM(Engine):
     def stored(self, values: Floats) -> Floats:
         return np.where(np.abs(values) <= _ZERO, 0.0, values)
 
+    def keeps_constraints(self, form: NativeForm) -> bool:
+        return form.name not in ("absolute_error", "quantile")  # refused there: leaves are renewed
+
     def train(self, task: Task) -> Any:
         lgb = self.package()
         params = self._parameters(task)

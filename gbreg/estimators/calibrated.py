@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
 from gbreg.estimators.base import METHODS, Savable, new_calibrator
 from gbreg.estimators.columns import check_features, segment_column, take_rows
-from gbreg.estimators.parts import as_sets, fit_part, n_rows
+from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part, n_rows
 from gbreg.estimators.readout import Functional, check_distributional, read
 from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.losses.base import Floats, check_sample_weight
@@ -145,6 +145,14 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         labels = as_labels(self, y)
         check_consistent_length(X, labels)
         self.segment_index_ = None if self.segment is None else segment_column(X, self.segment, "segment")[0]
+        if self.segment_index_ is not None:
+            check_unconstrained(
+                self.estimator,
+                X,
+                self.segment_index_,
+                f"segment={self.segment!r}: the estimator keeps to a monotone constraint along it, but every segment has a "
+                "map of its own",
+            )
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         sets = as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self))
         counts = weight

@@ -239,6 +239,12 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
+def column_names(X: Any) -> list[str] | None:
+    """The names of a table's columns; None for arrays."""
+    frame = _as_frame(X)
+    return None if frame is None else [str(name) for name in frame.columns]
+
+
 def take_rows(X: Any, index: Any) -> Any:
     """Those rows of a table, in its own kind, an array, a CSR or a CSC matrix."""
     frame = _as_frame(X)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from gbreg.discretize import bucket_of, make_edges
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features, numeric_column
-from gbreg.estimators.parts import as_sets, fit_part
+from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.losses.base import Floats, check_sample_weight, weighted_quantile
 from gbreg.metrics import mid_ranks
@@ -127,6 +127,13 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
         self._validate_params()
         X = check_features(self, X, reset=True)
         self.group_index_, duration = numeric_column(X, self.group, "group")
+        check_unconstrained(
+            self.estimator,
+            X,
+            self.group_index_,
+            f"group={self.group!r}: the estimator's ranks keep to a monotone constraint along it, but every group reads "
+            "them from its own labels",
+        )
         labels = as_labels(self, y)
         check_consistent_length(duration, labels)
         if np.isinf(duration).any():

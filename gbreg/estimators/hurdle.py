@@ -44,6 +44,7 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
 
     Notes
     -----
+    Monotone constraints hold for the mean where both parts have them.
     Domain: y >= 0. Unbiased as far as its parts are: regress a loss whose functional is the mean.
     Cragg (1971), "Some Statistical Models for Limited Dependent Variables".
 

@@ -10,7 +10,10 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
-from gbreg.estimators.columns import check_features, take_rows
+from gbreg.engines import get_engine
+from gbreg.engines.constraints import monotone_list
+from gbreg.estimators.base import BoostedRegressor
+from gbreg.estimators.columns import check_features, column_names, take_rows
 from gbreg.estimators.regressor import as_pairs
 from gbreg.losses.base import Floats, check_sample_weight
 
@@ -41,6 +44,16 @@ def fit_part(
         if not has_fit_parameter(estimator, name):
             raise ValueError(f"{name}: {type(estimator).__name__} takes none; leave it out, or use another part")
     return estimator.fit(X, y, **arguments)
+
+
+def check_unconstrained(estimator: Any, X: Any, column: int, why: str) -> None:
+    """`ValueError` where a booster inside the estimator keeps a monotone constraint along a column, which `why` breaks."""
+    for part in (estimator, *estimator.get_params().values()):
+        if not isinstance(part, BoostedRegressor) or not part.engine_params:
+            continue
+        given = get_engine(part.engine).own(part.engine_params).get("monotone_constraints")
+        if given is not None and monotone_list(given, X.shape[1], column_names(X))[column]:
+            raise ValueError(f"{why}: in its engine_params' monotone_constraints give that column 0")
 
 
 def as_sets(

@@ -316,10 +316,17 @@ class GBRegressor(BoostedRegressor):
     def _native_form(self, loss: TrainableLoss) -> NativeForm | None:
         if self.native is False or loss.constant_ is not None:
             return None
-        form = loss.native_form()
-        if form is None or get_engine(self.engine).native_parameters(form) is None:
+        engine, form = get_engine(self.engine), loss.native_form()
+        if form is None or engine.native_parameters(form) is None:
             if self.native is True:
                 raise ValueError(f"native=True: {self.engine} has no built-in form of {loss!r}: use native='auto'")
+            return None
+        if engine.monotone(self.engine_params) and not engine.keeps_constraints(form):
+            if self.native is True:
+                raise ValueError(
+                    f"native=True: {self.engine}'s built-in form of {loss!r} does not keep to monotone_constraints: use "
+                    "native='auto'"
+                )
             return None
         if self.hessian != "safe":
             if self.native is True:

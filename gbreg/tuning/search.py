@@ -269,7 +269,9 @@ def _check_boosters(estimator: Any, early_stopping_rounds: int | None) -> None:
         )
     for part in parts:
         part._validate_params()
-        get_engine(part.engine).package()
+        engine = get_engine(part.engine)
+        engine.package()
+        engine.own(part.engine_params)
 
 
 def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search: Search) -> None:
