@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gbreg.estimators import OrdinalRegressor as OrdinalRegressor
     from gbreg.estimators import WCERegressor as WCERegressor
     from gbreg.estimators import ZILNRegressor as ZILNRegressor
+    from gbreg.persistence import check_savable as check_savable
     from gbreg.persistence import load as load
     from gbreg.reporting import report as report
 
@@ -37,6 +38,7 @@ _PUBLIC = {
     "OrdinalRegressor": "gbreg.estimators",
     "WCERegressor": "gbreg.estimators",
     "ZILNRegressor": "gbreg.estimators",
+    "check_savable": "gbreg.persistence",
     "load": "gbreg.persistence",
     "metric": "gbreg.callables",
     "objective": "gbreg.callables",

@@ -6,6 +6,7 @@ The description of an estimator is its class, its parameters and its fitted attr
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -16,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg import estimators
 from gbreg.calibration import CALIBRATORS, PITCalibrator, SegmentedCalibrator
 from gbreg.engines import ENGINES
+from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import Columns
 from gbreg.losses import Loss, loss_from_json
+from gbreg.losses.base import not_imported, own_module
 
 FORMAT = 2
 _READ = (1, 2)  # 1, before columns as ranks, is read as it is
@@ -33,7 +35,7 @@ ESTIMATORS: dict[str, type] = {name: getattr(estimators, name) for name in estim
     cls.__name__: cls for cls in _CALIBRATORS
 }
 # Prediction does without them: what cannot be written of these is replaced by the default.
-_DISPENSABLE = ("eval_metric", "random_state")
+_DISPENSABLE = ("eval_metric", "random_state", "cv")
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -44,7 +46,8 @@ def save(model: Any, path: str | Path) -> None:
     sklearn.exceptions.NotFittedError
         If the estimator has not been fitted.
     TypeError
-        If a part of it can only be pickled, such as a scikit-learn classifier in a `HurdleRegressor`.
+        If a part of it can only be pickled, such as a scikit-learn classifier in a `HurdleRegressor`: `check_savable` says
+        so before training.
     FileNotFoundError
         If the folder does not exist.
     """
@@ -68,15 +71,44 @@ def save(model: Any, path: str | Path) -> None:
         raise
 
 
+def check_savable(model: Any) -> None:
+    """Raise what `save` would of this estimator, fitted or not: ask before a long training.
+
+    Raises
+    ------
+    TypeError
+        If a part or a parameter can only be pickled.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from gbreg import GBRegressor, HurdleRegressor
+    >>> check_savable(HurdleRegressor(GBRegressor("bernoulli"), GBRegressor("gamma")))
+    >>> check_savable(HurdleRegressor(LogisticRegression(), GBRegressor("gamma")))
+    Traceback (most recent call last):
+        ...
+    TypeError: save: classifier=LogisticRegression() could only be pickled, and a gbreg file holds no pickle: ...
+    """
+    if not isinstance(model, Savable) and hasattr(model, "save"):  # TunedRegressor saves the best of its estimator
+        model = model.estimator
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        if isinstance(model, Savable):
+            _Writer(archive).estimator(model, "")
+        else:
+            _Writer(archive).value(model, "model")
+
+
 def load(path: str | Path) -> Any:
     """The estimator that `save` wrote; predicts bit for bit the same.
 
-    Nothing in the file is executed. A loss of your own is found by name among the classes imported so far.
+    Nothing in the file is executed or imported. A loss or estimator of your own is found by name among the classes imported
+    so far.
 
     Raises
     ------
     ValueError
-        If the file was not written by `save`, or by a gbreg of another format.
+        If the file was not written by `save`, or by a gbreg of another format; or if it needs a class of your own, with the
+        module to import.
     """
     path = Path(path)
     try:
@@ -90,7 +122,10 @@ def load(path: str | Path) -> Any:
             f"load: {str(path)!r} has format {description['format']}, this gbreg reads up to {FORMAT}: install the gbreg "
             f"that wrote it ({description['versions'].get('gbreg')})"
         )
-    return _Reader(files).estimator(description)
+    try:
+        return _Reader(files).estimator(description)
+    except ValueError as error:
+        raise ValueError(f"load: {str(path)!r}: {error}") from error
 
 
 class _Writer:
@@ -101,14 +136,20 @@ class _Writer:
 
     def estimator(self, model: Any, where: str) -> dict[str, Any]:
         """Class, parameters and fitted attributes; `where` is the path to it, and the name of its files."""
-        parameters = model.get_params(deep=False)
-        for name in set(_DISPENSABLE) & set(parameters):
-            if not isinstance(parameters[name], str | int | None):
-                parameters[name] = type(model)().get_params()[name]
+        defaults = inspect.signature(type(model)).parameters
+        parameters = {}
+        for name, value in model.get_params(deep=False).items():
+            try:
+                parameters[name] = self.value(value, f"{where}{name}")
+            except TypeError:
+                if name not in _DISPENSABLE:
+                    raise
+                parameters[name] = defaults[name].default
         fitted = {k: v for k, v in vars(model).items() if k.endswith("_") and not k.startswith("_")}
         return {
             "estimator": type(model).__name__,
-            "parameters": {k: self.value(v, f"{where}{k}") for k, v in parameters.items()},
+            **own_module(type(model)),
+            "parameters": parameters,
             "fitted": {k: self.value(v, f"{where}{k}") for k, v in fitted.items()},
         }
 
@@ -129,7 +170,7 @@ class _Writer:
             return {"$loss": value.to_json()}
         if isinstance(value, Columns):
             return {"$columns": value.to_json()}
-        if type(value).__name__ in ESTIMATORS and isinstance(value, BaseEstimator):
+        if isinstance(value, (Savable, *_CALIBRATORS)):
             return {"$estimator": self.estimator(value, f"{where}/")}
         engine = type(value).__module__.split(".")[0]
         if engine in ENGINES:
@@ -137,8 +178,9 @@ class _Writer:
             self.archive.writestr(name, ENGINES[engine].to_bytes(value))
             return {"$booster": [engine, name]}
         raise TypeError(
-            f"save: {where}={value!r} could only be pickled, and a gbreg file holds no pickle: use a gbreg estimator in its "
-            "place and plain values as parameters, or pickle the whole model yourself"
+            f"save: {where}={' '.join(repr(value).split())} could only be pickled, and a gbreg file holds no pickle: use a "
+            "gbreg estimator in its place and plain values as parameters, or pickle the whole model yourself. "
+            "gbreg.check_savable(model) says this before training"
         )
 
     def _items(self, values: Any, where: str) -> list[Any]:
@@ -158,7 +200,7 @@ class _Reader:
         self.files = files
 
     def estimator(self, described: dict[str, Any]) -> Any:
-        cls = ESTIMATORS[described["estimator"]]
+        cls = _class_of(described["estimator"], described.get("module"))
         model = cls(**{k: self.value(v) for k, v in described["parameters"].items()})
         for name, value in described["fitted"].items():
             setattr(model, name, self.value(value))
@@ -186,6 +228,19 @@ class _Reader:
             return self.estimator(held)
         engine, name = held
         return ENGINES[engine].from_bytes(self.files[name])
+
+
+def _class_of(name: str, module: str | None) -> Any:
+    """The class of an estimator; one of your own is found where it has been imported."""
+    if module is None:
+        return ESTIMATORS[name]
+    waiting: list[type] = [Savable, *_CALIBRATORS]
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if cls.__name__ == name and own_module(cls):
+            return cls
+    raise ValueError(not_imported(f"estimator {name!r}", module))
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pickle
 import subprocess
@@ -12,7 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import gbreg
 from gbreg import (
@@ -26,7 +30,7 @@ from gbreg import (
     ZILNRegressor,
 )
 from gbreg.links import Power
-from gbreg.losses import Huberpp, SquaredError, TransformedSquaredError
+from gbreg.losses import Huberpp, SquaredError, TransformedSquaredError, loss_from_json
 
 ENGINES = ("lightgbm", "xgboost", "catboost")
 SMALL = {"n_estimators": 4, "max_leaves": 4, "n_jobs": 1}
@@ -149,12 +153,107 @@ def test_what_only_pickle_could_hold(tmp_path):
     pickle.loads(pickle.dumps(mixed)).predict(X)
 
 
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        (
+            HurdleRegressor(make_pipeline(StandardScaler(), LogisticRegression()), GBRegressor("gamma")),
+            "classifier=Pipeline",
+        ),
+        (HurdleRegressor(GBRegressor("bernoulli"), LinearRegression()), "regressor=LinearRegression"),
+        (CalibratedRegressor(make_pipeline(StandardScaler(), LinearRegression())), "estimator=Pipeline"),
+        (D2QRegressor(CalibratedRegressor(LinearRegression()), 0), "estimator/estimator=LinearRegression"),
+        (GBRegressor(engine_params={"callbacks": {1, 2}}), r"engine_params\.callbacks=\{1, 2\}"),
+        (LinearRegression(), "model=LinearRegression"),
+    ],
+)
+def test_what_cannot_be_saved_says_so_before_training(model, part):
+    with pytest.raises(TypeError, match=rf"^save: {part}.*pickle the whole model.*gbreg\.check_savable\(model\) says"):
+        gbreg.check_savable(model)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_can_be_saved_says_nothing(name):
+    gbreg.check_savable(MODELS[name]("lightgbm"))
+
+
 def test_metrics_and_generators_are_left_behind(tmp_path):
     X, y = table()
     model = GBRegressor(eval_metric=lambda y, p, w: 0.0, random_state=np.random.RandomState(0), **SMALL).fit(X, y)
     model.save(tmp_path / "model.gbreg")
     loaded = gbreg.load(tmp_path / "model.gbreg")
     assert (loaded.eval_metric, loaded.random_state) == ("loss", None)
+
+
+def test_splitters_are_left_behind_too(tmp_path):
+    X, y = table()
+    model = CalibratedRegressor(GBRegressor(**SMALL), cv=KFold(2)).fit(X, y)
+    model.save(tmp_path / "model.gbreg")
+    loaded = gbreg.load(tmp_path / "model.gbreg")
+    assert loaded.cv == 5
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+OWN = """
+from gbreg import GBRegressor
+from gbreg.losses import SquaredError
+
+
+class Ownloss(SquaredError):
+    pass
+
+
+class OwnRegressor(GBRegressor):
+    pass
+"""
+NOT_IMPORTED = """
+import sys
+import numpy as np
+import pandas as pd
+import gbreg
+for file in sys.argv[2:]:
+    try:
+        gbreg.load(file)
+    except ValueError as error:
+        print(error)
+sys.path.insert(0, sys.argv[1])
+import shop_losses
+for file in sys.argv[2:]:
+    print(type(gbreg.load(file)).__module__, type(gbreg.load(file).loss_).__module__, gbreg.load(file).predict([[3.0]])[0])
+"""
+
+
+def test_classes_of_ones_own_name_the_module_to_import(tmp_path, monkeypatch):
+    (tmp_path / "shop_losses.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("shop_losses")
+    X, y = np.arange(60.0)[:, None], np.arange(60.0)
+    models = {"loss": GBRegressor(own.Ownloss(), **SMALL), "model": own.OwnRegressor(**SMALL)}
+    files = [str(tmp_path / f"{name}.gbreg") for name in models]
+    for model, file in zip(models.values(), files, strict=True):
+        model.fit(X, y).save(file)
+    command = [sys.executable, "-c", NOT_IMPORTED, str(tmp_path), *files]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    ending = "is a class of your own, which is not there: import shop_losses first, which defines it"
+    at_three = [model.predict([[3.0]])[0] for model in models.values()]
+    assert said == [
+        f"load: {files[0]!r}: loss 'ownloss' {ending}",
+        f"load: {files[1]!r}: estimator 'OwnRegressor' {ending}",
+        f"gbreg.estimators.regressor shop_losses {at_three[0]}",
+        f"shop_losses gbreg.losses.pointwise {at_three[1]}",
+    ]
+
+
+def test_a_loss_of_ones_own_is_never_taken_for_a_built_in_one():
+    described = SquaredError().to_json()
+    assert "module" not in described  # as in all files of before
+    assert isinstance(loss_from_json(described), SquaredError)
+    with pytest.raises(ValueError, match=r"loss 'squared_error' is a class of your own.*import shop\.losses first"):
+        loss_from_json({**described, "module": "shop.losses"})
+    with pytest.raises(ValueError, match=r"loss 'gone' is a class of your own.* a script or notebook defined it: define it"):
+        loss_from_json({**described, "loss": "gone", "module": "__main__"})
+    with pytest.raises(ValueError, match="Your own loss is known once the module that defines its class has been imported"):
+        loss_from_json({**described, "loss": "gone"})
 
 
 def test_mistakes(tmp_path):

@@ -61,6 +61,8 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
     Predictions keep their order (with `segment`, within each segment; with "pit", for most rows), unless all labels are 0.
     The sum is right on rows like the training rows, whatever the estimator's functional (with "pit", as far as the
     distributions then are). `estimator_` and ``calibrator_.predict`` give the two steps.
+    Estimators that are not gbreg's, such as scikit-learn's pipelines, can be pickled, not saved: `gbreg.check_savable` says
+    so before training.
 
     Examples
     --------

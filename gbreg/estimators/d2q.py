@@ -62,6 +62,8 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
     Domain: all reals. Functional: a quantile of y given the duration at the mean (or whatever the estimator learns) of the
     rank; near the median, and not the mean of y: calibrate where sums matter. Scale-equivariant in y, and unchanged by
     any increasing transform of the durations.
+    Estimators that are not gbreg's, such as scikit-learn's pipelines, can be pickled, not saved: `gbreg.check_savable` says
+    so before training.
     Zhan et al. (2022), "Deconfounding Duration Bias in Watch-time Prediction for Video Recommendation", arXiv 2206.06003.
 
     Examples

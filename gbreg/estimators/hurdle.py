@@ -46,6 +46,8 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
     -----
     Monotone constraints hold for the mean where both parts have them.
     Domain: y >= 0. Unbiased as far as its parts are: regress a loss whose functional is the mean.
+    Parts that are not gbreg's, such as scikit-learn's pipelines, can be pickled, not saved: `gbreg.check_savable` says so
+    before training.
     Cragg (1971), "Some Statistical Models for Limited Dependent Variables".
 
     Examples

@@ -263,10 +263,14 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
         return y
 
     def to_json(self) -> dict[str, Any]:
-        """Name, parameters and fitted state as plain JSON values; `loss_from_json` reverses it exactly."""
+        """Name, parameters and fitted state as plain JSON values; `loss_from_json` reverses it exactly.
+
+        A class of one's own is written with the module that defines it, which is never imported by itself.
+        """
         state = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
         return {
             "loss": self.name,
+            **own_module(type(self)),
             "parameters": {k: _plain(v) for k, v in self.get_params(deep=False).items()},
             "state": {k: _plain(v) for k, v in state.items()},
         }
@@ -286,6 +290,20 @@ def known_losses() -> dict[str, type[Loss]]:
         if not inspect.isabstract(cls):
             found[cls.name] = cls
     return found
+
+
+def own_module(cls: type) -> dict[str, str]:
+    """The module of a class that is not gbreg's, as files keep it."""
+    return {} if cls.__module__.split(".")[0] == "gbreg" else {"module": cls.__module__}
+
+
+def not_imported(what: str, module: str) -> str:
+    """What to say where a file needs a class that is not there."""
+    if module == "__main__":
+        way_out = "a script or notebook defined it: define it again, or put it into a module and import that"
+    else:
+        way_out = f"import {module} first, which defines it"
+    return f"{what} is a class of your own, which is not there: {way_out}"
 
 
 def _plain(value: Any) -> Any:
@@ -329,7 +347,10 @@ def _known(name: Any) -> type[Loss]:
 
 
 def loss_from_json(data: Mapping[str, Any]) -> Loss:
-    """Rebuild a loss, fitted or not, from `Loss.to_json`."""
+    """Rebuild a loss, fitted or not, from `Loss.to_json`; `ValueError` where its class has not been imported."""
+    module, found = data.get("module"), known_losses().get(data["loss"])
+    if module is not None and (found is None or not own_module(found)):
+        raise ValueError(not_imported(f"loss {data['loss']!r}", module))
     parameters = {k: get_link(v) if isinstance(v, dict) and "link" in v else v for k, v in data["parameters"].items()}
     loss = _known(data["loss"])(**parameters)
     loss._restore(data["state"])
