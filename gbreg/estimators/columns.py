@@ -133,13 +133,15 @@ class Columns:
         return values
 
     def _codes(self, column: Any, j: int) -> Any:
-        seen = column.drop_nulls().cast(nw.String).unique().to_list()
         codes = {category: float(code) for code, category in enumerate(self.categories[j])}
-        return (
-            column.cast(nw.String)
-            .replace_strict([*seen, None], [codes.get(value, np.nan) for value in seen] + [np.nan], return_dtype=nw.Float64)
-            .to_numpy()
-        )
+        out = np.full(len(column), np.nan)
+        held = column.drop_nulls().cast(nw.String)
+        if len(held):
+            seen = held.unique().to_list()
+            # early narwhals takes what is replaced by NaN for what was left out
+            code = held.replace_strict(seen, [codes.get(value, -1.0) for value in seen], return_dtype=nw.Float64).to_numpy()
+            out[~column.is_null().to_numpy()] = np.where(code < 0, np.nan, code)
+        return out
 
     def to_json(self) -> dict[str, Any]:
         return {
