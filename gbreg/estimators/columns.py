@@ -281,7 +281,9 @@ def segment_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
     if frame is not None:
         column = next(islice(frame.iter_columns(), j, None))
         if not _is_numeric(column):
-            return j, np.array(column.cast(nw.String).to_list(), dtype=object)
+            values = np.array(column.cast(nw.String).to_list(), dtype=object)
+            values[column.is_null().to_numpy()] = None  # the text "nan" under pandas 2
+            return j, values
     elif X.dtype == object:
         return j, X[:, j]
     return numeric_column(X, j, argument)
