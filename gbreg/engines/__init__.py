@@ -15,11 +15,11 @@ from gbreg.engines.base import (
     Task,
     TreeParameters,
     scores_shape,
-    thread_count,
 )
 from gbreg.engines.binned import SharedBins
 from gbreg.engines.catboost import CatBoost
 from gbreg.engines.lightgbm import LightGBM
+from gbreg.engines.threads import thread_count, training_threads
 from gbreg.engines.xgboost import XGBoost
 
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (LightGBM(), XGBoost(), CatBoost())}
@@ -49,4 +49,5 @@ __all__ = [
     "get_engine",
     "scores_shape",
     "thread_count",
+    "training_threads",
 ]

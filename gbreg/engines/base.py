@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
-import joblib
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from gbreg import kernels
 from gbreg.engines.constraints import interaction_lists, monotone_list, signs
 from gbreg.engines.parameters import own_parameters
+from gbreg.engines.threads import thread_count
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, Loss, NativeForm, PointwiseLoss, fitted
 from gbreg.losses.vector import VectorLoss
@@ -556,11 +555,3 @@ def safe_names(X: Features) -> list[str] | None:
             taken.add(name)
         safe.append(name)
     return safe
-
-
-def thread_count(n_jobs: int | None) -> int:
-    """Threads for engine and kernel: None is OMP_NUM_THREADS if set (joblib's workers do), else every core."""
-    if n_jobs is None:
-        n_jobs = int(os.environ.get("OMP_NUM_THREADS") or -1)
-    cores = joblib.cpu_count()
-    return max(1, cores + 1 + n_jobs if n_jobs < 0 else n_jobs)

@@ -23,6 +23,7 @@ from gbreg.engines.base import (
     safe_names,
 )
 from gbreg.engines.binned import binned
+from gbreg.engines.threads import openmp_threads
 from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {
@@ -151,22 +152,24 @@ class LightGBM(Engine):
         monitor = task.monitor
         stop = _StopWhenAsked(monitor, lgb, keeps=params.get("boosting") == "dart")
         callbacks = [*task.callbacks, stop] if monitor.active else list(task.callbacks)
-        with self._binned(task, params) as (train_set, *sets):
-            booster = lgb.train(
-                params,
-                train_set,
-                num_boost_round=task.parameters.n_estimators,
-                valid_sets=sets,
-                feval=_Watch(task, sets) if sets else None,
-                callbacks=callbacks,
-            )
-        text = stop.best or booster.model_to_string(num_iteration=monitor.keep or -1)
-        linear = _is_on(params.get("linear_tree"))
-        booster = self.from_bytes((shifted_linear_trees(text, task.loss.intercept_) if linear else text).encode())
-        # With these LightGBM's own predict gives the categories of a pandas frame our codes, and refuses them without.
-        booster.pandas_categorical = [list(categories) for categories in task.rows.X.categories]
-        if not linear:
-            add_to_first_round(booster, task.loss.intercept_)
+        n_threads, params["num_threads"] = params["num_threads"], 0
+        with openmp_threads(n_threads, self.module):
+            with self._binned(task, params) as (train_set, *sets):
+                booster = lgb.train(
+                    params,
+                    train_set,
+                    num_boost_round=task.parameters.n_estimators,
+                    valid_sets=sets,
+                    feval=_Watch(task, sets) if sets else None,
+                    callbacks=callbacks,
+                )
+            text = stop.best or booster.model_to_string(num_iteration=monitor.keep or -1)
+            linear = _is_on(params.get("linear_tree"))
+            booster = self.from_bytes((shifted_linear_trees(text, task.loss.intercept_) if linear else text).encode())
+            # With these LightGBM's own predict gives the categories of a pandas frame our codes, and refuses them without.
+            booster.pandas_categorical = [list(categories) for categories in task.rows.X.categories]
+            if not linear:
+                add_to_first_round(booster, task.loss.intercept_)
         return booster
 
     def _parameters(self, task: Task) -> dict[str, Any]:
@@ -246,7 +249,8 @@ class LightGBM(Engine):
         }
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
-        return np.asarray(booster.predict(X.values, raw_score=True, num_threads=n_threads), dtype=np.float64)
+        with openmp_threads(n_threads, self.module):
+            return np.asarray(booster.predict(X.values, raw_score=True, num_threads=0), dtype=np.float64)
 
     def own_matrix(self, X: Features) -> Any:
         return X.values

@@ -24,6 +24,7 @@ from gbreg.engines.base import (
     safe_names,
 )
 from gbreg.engines.binned import binned
+from gbreg.engines.threads import openmp_threads
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, NativeForm
 
@@ -149,23 +150,30 @@ class XGBoost(Engine):
                 params[name] = params.get(name, 0.0) * raised
         stop = _stop_when_asked(monitor, xgb, keeps=_drops(params))
         callbacks = [*task.callbacks, stop] if monitor.active else list(task.callbacks)
-        with self._binned(task, params) as (data, *sets):
-            booster = xgb.train(
-                params,
-                data,
-                num_boost_round=task.parameters.n_estimators,
-                evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
-                obj=NativeObjective(objective) if objective else None,
-                custom_metric=_Watch(task, sets) if sets else None,
-                callbacks=callbacks,
-                verbose_eval=False,
-            )
-        if stop.best:
-            booster = self.from_bytes(stop.best)
-        elif monitor.keep:
-            booster = booster[: monitor.keep]
-        if objective:
-            booster.set_param({"base_score": loss.intercept_.tolist()})
+        n_threads, params["nthread"] = params["nthread"], 0
+        with openmp_threads(n_threads, self.module):
+            with self._binned(task, params) as (data, *sets):
+                booster = xgb.train(
+                    params,
+                    data,
+                    num_boost_round=task.parameters.n_estimators,
+                    evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
+                    obj=NativeObjective(objective) if objective else None,
+                    custom_metric=_Watch(task, sets) if sets else None,
+                    callbacks=callbacks,
+                    verbose_eval=False,
+                )
+            if stop.best:
+                booster = self.from_bytes(stop.best)
+            elif monitor.keep:
+                booster = booster[: monitor.keep]
+            if objective:
+                booster.set_param({"base_score": loss.intercept_.tolist()})
+            return self._ready(booster)
+
+    def _ready(self, booster: Any) -> Any:
+        """The booster with its parameters taken in: else its first call does that, and threads may come first together."""
+        self.rounds(booster)
         return booster
 
     def _parameters(self, task: Task) -> dict[str, Any]:
@@ -216,7 +224,7 @@ class XGBoost(Engine):
         every = [task.rows, *task.monitor.sets]
         trained = [task.as_trained(rows) for rows in every]
         X = task.rows.X
-        key = (self.name, X.names, X.categorical, params["max_bin"], params["nthread"])
+        key = (self.name, X.names, X.categorical, params["max_bin"])
 
         def make() -> list[Any]:
             data = [self._matrix(task, task.rows, params)]
@@ -247,8 +255,8 @@ class XGBoost(Engine):
         )
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
-        booster.set_param({"nthread": n_threads})
-        margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
+        with openmp_threads(n_threads, self.module):
+            margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
         margin = np.asarray(margin, dtype=np.float64)
         return margin.reshape(X.n_rows, -1) if margin.size > X.n_rows else margin.reshape(X.n_rows)
 
@@ -275,7 +283,9 @@ class XGBoost(Engine):
         return bytes(booster.save_raw("ubj"))
 
     def from_bytes(self, data: bytes) -> Any:
-        return self.package().Booster(model_file=bytearray(data))
+        xgb = self.package()
+        with openmp_threads(1, self.module):
+            return self._ready(xgb.Booster(model_file=bytearray(data)))
 
 
 def _since(*version: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -144,11 +145,18 @@ class Preset(BoostedRegressor, ABC):
         return train, held
 
     def _fitted(self) -> GBRegressor | HurdleRegressor:
+        """A copy of `model_` that predicts with `n_jobs` threads: other threads may be predicting with it."""
         check_is_fitted(self, "model_")
-        for part in self._parts():
-            if part is not None:
-                part.n_jobs = self.n_jobs
-        return self.model_
+        if isinstance(self.model_, GBRegressor):
+            return self._with_threads(self.model_)
+        model = copy(self.model_)
+        model.classifier_, model.regressor_ = (None if part is None else self._with_threads(part) for part in self._parts())
+        return model
+
+    def _with_threads(self, part: GBRegressor) -> GBRegressor:
+        part = copy(part)
+        part.n_jobs = self.n_jobs
+        return part
 
     def _parts(self) -> tuple[GBRegressor | None, ...]:
         model = self.model_

@@ -28,6 +28,7 @@ from gbreg.engines import (
     get_engine,
     scores_shape,
     thread_count,
+    training_threads,
 )
 from gbreg.engines.base import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
@@ -352,7 +353,7 @@ class GBRegressor(BoostedRegressor):
             max_bins=int(self.max_bins),
             hessian=self.hessian,
             random_state=None if seed is None else int(seed),
-            n_threads=thread_count(self.n_jobs),
+            n_threads=training_threads(self.n_jobs),
             engine_params=self.engine_params or {},
         )
 

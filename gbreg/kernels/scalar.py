@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import threading
 import types as pytypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -242,6 +243,10 @@ def _use_openmp() -> int:
         return 0
     if numba.config.THREADING_LAYER == "default":
         numba.config.THREADING_LAYER = "omp"
+    # Where numba starts its threads it sets OpenMP's number for the calling thread, in which LightGBM may be at work.
+    starter = threading.Thread(target=numba.get_num_threads)
+    starter.start()
+    starter.join()
     return os.getpid()
 
 

@@ -482,7 +482,7 @@ def test_threads_do_not_change_the_model(engine: str, loss: Any) -> None:
 
 
 def test_thread_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gbreg.engines.base.joblib.cpu_count", lambda: 8)
+    monkeypatch.setattr("gbreg.engines.threads.joblib.cpu_count", lambda: 8)
     assert [thread_count(n) for n in (1, 3, 8, 40, -1, -2, -8, -9, 0)] == [1, 3, 8, 40, 8, 7, 1, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert thread_count(None) == 3
