@@ -212,7 +212,7 @@ def objective(
     """
     _check(engine, api)
     if not isinstance(loss, PointwiseLoss | VectorLoss):
-        raise TypeError(f"objective takes a fitted loss, got {loss!r}: use get_loss(name).fit(y)")
+        raise TypeError(f"objective takes a fitted loss, got {loss!r}: use get_loss(name).fit(y, sample_weight)")
     fitted(loss)
     if hessian not in HESSIANS:
         raise ValueError(f"hessian={hessian!r} must be one of {HESSIANS}")

@@ -431,13 +431,13 @@ def test_gradients_of_two_calls_do_not_share_memory(loss: Huberpp) -> None:
 
 
 def test_what_is_not_fitted_or_not_known_is_refused(loss: Huberpp) -> None:
-    with pytest.raises(NotFittedError, match="Huberpp"):
+    with pytest.raises(NotFittedError, match=r"Huberpp\(\) is not fitted: .*loss.fit\(y, sample_weight\).*loss.intercept_"):
         objective(Huberpp(), "lightgbm")
     with pytest.raises(NotFittedError, match="Huberpp"):
         metric(Huberpp(), "lightgbm")
     with pytest.raises(NotFittedError, match="Huberpp"):
         metric("mae", "lightgbm", loss=Huberpp())
-    with pytest.raises(TypeError, match=r"objective takes a fitted loss.*'huberpp': use get_loss\(name\)\.fit\(y\)"):
+    with pytest.raises(TypeError, match=r"objective takes a fitted loss.*'huberpp': use get_loss\(name\)\.fit\(y, sample_w"):
         objective("huberpp", "lightgbm")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="engine='lightgmb' is not known: did you mean 'lightgbm'"):
         objective(loss, "lightgmb")

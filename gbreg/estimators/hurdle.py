@@ -119,7 +119,12 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
             how_much = [s for s in map(_positive, sets) if s[1].size]
             if kept_together is not None:
                 kept_together = kept_together[_is_positive(labels, weight)]
-            regressor = fit_part(self.regressor, *_positive((X, labels, weight)), how_much, callbacks, kept_together)
+            rows = _positive((X, labels, weight))
+            try:
+                regressor = fit_part(self.regressor, *rows, how_much, callbacks, kept_together)
+            except ValueError as error:
+                n = f"{rows[1].size:,} of {labels.size:,} rows"
+                raise ValueError(f"regressor, which trains on the {n} with y > 0: {error}") from error
         self.probability_, self.classifier_, self.regressor_ = probability, classifier, regressor
         return self
 

@@ -186,6 +186,13 @@ class GBRegressor(BoostedRegressor):
         )
         self.loss = loss
 
+    def set_params(self, **params: Any) -> Self:
+        """As scikit-learn's, of a loss given by name too: ``loss__delta=0.3`` makes an instance of it."""
+        loss = params.get("loss", self.loss)
+        if isinstance(loss, str) and any(name.startswith("loss__") for name in params):
+            params = {**params, "loss": get_loss(loss)}
+        return super().set_params(**params)  # type: ignore[no-any-return]
+
     def fit(
         self,
         X: Any,
@@ -241,9 +248,10 @@ class GBRegressor(BoostedRegressor):
         rows, groups = _counting(rows, groups)
         sets = self._eval_sets(eval_set, eval_sample_weight, loss)
         unseen = sets[:1]
-        if not sets and (self.early_stopping_rounds is not None or calibrator is not None):
+        stops = self.early_stopping_rounds is not None and np.ptp(rows.y) > 0  # one label is predicted, in no round
+        if not sets and (stops or calibrator is not None):
             rows, unseen = self._hold_out(rows, groups)
-            sets = unseen if self.early_stopping_rounds is not None else []
+            sets = unseen if stops else []
         loss.fit(rows.y, rows.weight)
         if engine.monotone(self.engine_params):
             check_order(loss, calibrator)

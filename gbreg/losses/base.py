@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import NotFittedError
 
 from gbreg import kernels
 from gbreg.links import REALS, Interval, Link, get_link
@@ -644,5 +644,9 @@ def _rows(y: ArrayLike, raw_prediction: ArrayLike) -> tuple[Floats, Floats]:
 
 def fitted(loss: Loss) -> Loss:
     """The loss itself, or `NotFittedError`."""
-    check_is_fitted(loss, ["intercept_", "hessian_scale_"])
+    if not (hasattr(loss, "intercept_") and hasattr(loss, "hessian_scale_")):
+        raise NotFittedError(
+            f"{loss!r} is not fitted: call loss.fit(y, sample_weight) with the training labels first. Its loss.intercept_, "
+            "the raw score of the best constant, is where training starts, and belongs to every raw score"
+        )
     return loss

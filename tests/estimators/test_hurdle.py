@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import GBRegressor, HurdleRegressor, load
+from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, ZILNRegressor, load
 from gbreg.distribution import ZeroInflated
 from gbreg.engines import ENGINES
 from gbreg.metrics import normalized_gini, pcoc
@@ -182,6 +182,37 @@ def test_all_positive_all_zero_and_constant_labels(engine):
     constant = clone(model).fit(X, np.where(y > 0, 7.0, 0.0))
     np.testing.assert_allclose(constant.predict(X), 7.0 * constant.predict_probability(X))
     assert np.isfinite(constant.predict_quantile(X, [0.01, 0.5, 0.99])).all()
+
+
+STOPPING = {"n_estimators": 5, "n_jobs": 1, "early_stopping_rounds": 2, "random_state": 0}
+STOPS = {
+    "hurdle": lambda: HurdleRegressor(GBRegressor("bernoulli", **STOPPING), GBRegressor("gamma", **STOPPING)),
+    "ziln": lambda: ZILNRegressor(**STOPPING),
+    "bucket": lambda: BucketRegressor(**STOPPING),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*a constant is predicted")
+@pytest.mark.parametrize("make", STOPS.values(), ids=STOPS)
+@pytest.mark.parametrize("n_positive", [1, 2, 3])
+def test_early_stopping_with_hardly_a_positive_label(make, n_positive):
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    y = np.zeros(400)
+    y[:n_positive] = 3.0
+    model = make().fit(X, y)
+    fitted = getattr(model, "model_", model)
+    np.testing.assert_allclose(model.predict(X), 3.0 * fitted.predict_probability(X), rtol=1e-6)
+
+
+def test_what_the_regressor_cannot_train_on_is_said_of_its_rows():
+    X, y = np.arange(400.0)[:, None], np.where(np.arange(400) < 3, 1.0 + np.arange(400), 0.0)
+    message = r"regressor, which trains on the {} of 400 rows with y > 0: "
+    calibrated = HurdleRegressor(boosted("bernoulli"), boosted("gamma", calibration="ratio"))
+    with pytest.raises(ValueError, match=message.format(1) + r"validation_fraction=0\.1 with n_samples=1 leaves no row"):
+        calibrated.fit(X, np.minimum(y, 1.0) * (y > 2.5))
+    stopping = HurdleRegressor(boosted("bernoulli"), boosted("gamma", early_stopping_rounds=5))
+    with pytest.raises(ValueError, match=message.format(3) + r"groups: all 3 rows are of one group"):
+        stopping.fit(X, y, groups=np.arange(400) // 100)
 
 
 def test_readouts_are_those_of_the_distribution():

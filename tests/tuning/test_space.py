@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 
 from gbreg import (
     BucketRegressor,
@@ -149,3 +151,25 @@ def test_code_of_values_that_no_repr_can_write() -> None:
     exec(as_code(model), found)
     assert found["model"].eval_metric is top_share
     assert found["model"].engine_params == {"monotone_constraints": [1, 0], "max_delta_step": float("inf")}
+
+
+def test_parameters_of_a_loss_by_name_can_be_searched() -> None:
+    X, y = spend(zeros=0.3)
+    named = GBRegressor("huber", n_estimators=2, n_jobs=1)
+    search = GridSearchCV(named, {"loss__delta": [0.1, 5.0], "learning_rate": [0.1]}, cv=2).fit(X, y)
+    given = GridSearchCV(clone(named).set_params(loss=Huber()), {"loss__delta": [0.1, 5.0]}, cv=2).fit(X, y)
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], given.cv_results_["mean_test_score"])
+    assert len(set(search.cv_results_["mean_test_score"])) == 2
+    assert named.loss == "huber"
+    both = clone(named).set_params(loss__delta=0.3, loss="huberpp")
+    assert repr(both.loss) == "Huberpp(delta=0.3)"
+    for whole, name in (
+        (HurdleRegressor(GBRegressor("bernoulli"), clone(named)), "regressor__loss__delta"),
+        (CalibratedRegressor(HurdleRegressor(GBRegressor("bernoulli"), clone(named))), "estimator__regressor__loss__delta"),
+        (D2QRegressor(clone(named), group=0), "estimator__loss__delta"),
+    ):
+        assert whole.set_params(**{name: 0.3}).get_params()[name] == 0.3
+    with pytest.raises(ValueError, match="Invalid parameter 'dleta' for estimator Huber"):
+        GBRegressor("huber").set_params(loss__dleta=0.3)
+    with pytest.raises(ValueError, match="loss='hubr' is not known: did you mean 'huber'"):
+        GBRegressor("hubr").set_params(loss__delta=0.3)
