@@ -16,11 +16,15 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
+from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, Savable, new_calibrator
 from gbreg.estimators.columns import check_features, segment_column, take_rows
+from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part, n_rows
+from gbreg.estimators.preset import Preset
 from gbreg.estimators.readout import Functional, check_distributional, read
-from gbreg.estimators.regressor import as_labels, check_groups
+from gbreg.estimators.regressor import GBRegressor, as_labels, check_groups, check_order
+from gbreg.losses import get_loss
 from gbreg.losses.base import Floats, check_sample_weight
 
 if TYPE_CHECKING:
@@ -143,6 +147,7 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         """
         self._validate_params()
         calibrator = self._new_calibrator()
+        self._check_order(calibrator)
         X = check_features(self, X, reset=True)
         labels = as_labels(self, y)
         check_consistent_length(X, labels)
@@ -199,6 +204,15 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         if isinstance(calibrator, PITCalibrator):
             raise ValueError(f"segment={self.segment!r}: method={self.method!r} has one map for all rows; leave it out")
         return SegmentedCalibrator(calibrator)
+
+    def _check_order(self, calibrator: AnyCalibrator) -> None:
+        """`ValueError` where the estimator keeps monotone constraints for means alone, and the map is of quantiles."""
+        model = self.estimator._model() if isinstance(self.estimator, Preset) else self.estimator
+        model = model.regressor if isinstance(model, HurdleRegressor) else model
+        if isinstance(model, GBRegressor) and get_engine(model.engine).monotone(model.engine_params):
+            loss = get_loss(model.loss)
+            if getattr(loss, "ordered", None) == "mean":  # of buckets it is known after fit only
+                check_order(loss, calibrator)
 
     def _check_distributional(self) -> None:
         check_distributional(self.estimator)

@@ -474,7 +474,7 @@ def check_order(loss: Loss, calibrator: AnyCalibrator | None) -> None:
     if loss.ordered == "mean" and isinstance(calibrator, PITCalibrator):
         raise ValueError(
             f"engine_params: monotone_constraints hold for the mean of {loss!r}, not for its quantiles, which "
-            f"calibration={calibrator!r} maps: use calibration='isotonic', or OrdinalBuckets()"
+            f"{calibrator!r} maps: use 'isotonic', or OrdinalBuckets()"
         )
 
 

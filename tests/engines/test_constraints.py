@@ -302,6 +302,8 @@ def test_presets_and_models_of_others_keep_to_them(model: Any, functionals: tupl
         (ZILNRegressor(functional="median", **MORE), r"functional='median': .* hold for the means of LogNormal\(\) alone"),
         (ZILNRegressor(calibration="pit", **MORE), "hold for the mean of LogNormal.*, not for its quantiles"),
         (constrained(ZILN(), calibration="pit"), "hold for the mean of ZILN.*, not for its quantiles"),
+        (CalibratedRegressor(constrained(ZILN()), "pit"), "hold for the mean of ZILN.*, not for its quantiles"),
+        (CalibratedRegressor(ZILNRegressor(**MORE), "pit"), "hold for the mean of LogNormal.*, not for its quantiles"),
         (D2QRegressor(constrained("squared_error"), group=0), "group=0: .* from its own labels: in its engine_params'"),
         (CalibratedRegressor(constrained("squared_error"), segment=2), "segment=2: .* every segment has a map of its own"),
     ],
