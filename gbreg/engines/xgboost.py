@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from gbreg import kernels
 from gbreg.engines.base import (
@@ -169,12 +170,8 @@ class XGBoost(Engine):
                 booster = booster[: monitor.keep]
             if objective:
                 booster.set_param({"base_score": loss.intercept_.tolist()})
-            return self._ready(booster)
-
-    def _ready(self, booster: Any) -> Any:
-        """The booster with its parameters taken in: else its first call does that, and threads may come first together."""
-        self.rounds(booster)
-        return booster
+            # The trained object keeps the scores that matrices had before base_score was set, and the matrices.
+            return self.from_bytes(self.to_bytes(booster))
 
     def _parameters(self, task: Task) -> dict[str, Any]:
         p = task.parameters
@@ -220,15 +217,21 @@ class XGBoost(Engine):
         return {**params, **outputs, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
 
     def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
-        """The matrices of training and evaluation rows, in the bins of the training rows, which follow their weights."""
+        """The matrices of training and evaluation rows, in the bins of the training rows: quantiles under the weights.
+
+        Weights of a heavy tail leave few cuts where weights are small. Bins in which every row counts once were measured:
+        log-normal weights (sigma 2), 48 and 255 bins, gamma and squared error, loss under the weights on later rows within
+        3% where weights and features are independent, and 5 to 40% higher where large weights lie at one end of a feature.
+        """
         every = [task.rows, *task.monitor.sets]
         trained = [task.as_trained(rows) for rows in every]
         X = task.rows.X
         key = (self.name, X.names, X.categorical, params["max_bin"])
 
         def make() -> list[Any]:
-            data = [self._matrix(task, task.rows, params)]
-            data += [self._matrix(task, rows, params, reference=data[0]) for rows in task.monitor.sets]
+            data = [self._matrix(trained[0], params)]
+            data += [self._matrix(rows, params, reference=data[0]) for rows in trained[1:]]
+            renew(data)
             return data
 
         def renew(data: list[Any]) -> None:
@@ -237,33 +240,39 @@ class XGBoost(Engine):
 
         return binned(key, [a for rows in trained for a in (rows.X.values, rows.weight)], make, renew)
 
-    def _matrix(self, task: Task, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
-        xgb = self.package()
-        X = rows.X
-        rows = task.as_trained(rows)
+    def _matrix(self, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
+        xgb, X = self.package(), rows.X
+        given = {
+            "weight": as_single(rows.weight, "weights"),
+            "feature_names": safe_names(X),
+            "feature_types": _types(X),
+        }
+        data = X.values
+        if scipy.sparse.issparse(data):
+            data, given = _blocks_of(data, given, xgb), {}
         return xgb.QuantileDMatrix(
-            X.values,
-            label=as_single(rows.y, "labels"),
-            weight=as_single(rows.weight, "weights"),
+            data,
             missing=np.nan,
-            feature_names=safe_names(X),
-            feature_types=_types(X),
             max_bin=params["max_bin"],
             nthread=params["nthread"],
             ref=reference,
             enable_categorical=bool(X.categorical),
+            **given,
         )
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
         with openmp_threads(n_threads, self.module):
-            margin = booster.inplace_predict(X.values, predict_type="margin", validate_features=False)
-        margin = np.asarray(margin, dtype=np.float64)
+            margins = [
+                booster.inplace_predict(block, predict_type="margin", validate_features=False)
+                for _, block in _dense_blocks(X.values)
+            ]
+        margin = np.concatenate(margins).astype(np.float64)
         return margin.reshape(X.n_rows, -1) if margin.size > X.n_rows else margin.reshape(X.n_rows)
 
     def own_matrix(self, X: Features) -> Any:
         xgb = self.package()
         return xgb.DMatrix(
-            X.values,
+            X.values.toarray() if scipy.sparse.issparse(X.values) else X.values,
             missing=np.nan,
             feature_names=safe_names(X),
             feature_types=_types(X),
@@ -285,7 +294,9 @@ class XGBoost(Engine):
     def from_bytes(self, data: bytes) -> Any:
         xgb = self.package()
         with openmp_threads(1, self.module):
-            return self._ready(xgb.Booster(model_file=bytearray(data)))
+            booster = xgb.Booster(model_file=bytearray(data))
+            self.rounds(booster)  # else its first call takes the parameters in, and threads may come first together
+        return booster
 
 
 def _since(*version: int) -> bool:
@@ -303,6 +314,40 @@ def _types(X: Features) -> list[str] | None:
     if not X.categorical:
         return None
     return ["c" if j in X.categorical else "float" for j in range(X.values.shape[1])]
+
+
+# Cells of a sparse matrix that are made dense at a time, 32 MB of them.
+_CELLS = 1 << 22
+
+
+def _dense_blocks(values: Any) -> Iterator[tuple[int, Any]]:
+    """Where successive rows start, and they as an array: all of them, where it is no sparse matrix.
+
+    XGBoost takes what a sparse matrix leaves out for missing. It is 0 on the other engines, and here.
+    """
+    if not scipy.sparse.issparse(values):
+        yield 0, values
+        return
+    rows = max(1, _CELLS // max(1, values.shape[1]))
+    for start in range(0, values.shape[0], rows):
+        yield start, values[start : start + rows].toarray()
+
+
+def _blocks_of(values: Any, given: dict[str, Any], xgb: Any) -> Any:
+    """A sparse matrix as XGBoost bins it block by block: a byte a cell, with up to 256 bins, and never all as floats."""
+
+    class Blocks(xgb.DataIter):  # type: ignore[misc]
+        def reset(self) -> None:
+            self.left = _dense_blocks(values)
+
+        def next(self, input_data: Any) -> bool:
+            for start, block in self.left:
+                weight = None if given["weight"] is None else given["weight"][start : start + len(block)]
+                input_data(data=block, **given | {"weight": weight})
+                return True
+            return False
+
+    return Blocks()
 
 
 def _check_vector_leaves(params: dict[str, Any], X: Features) -> None:

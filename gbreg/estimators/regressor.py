@@ -209,7 +209,9 @@ class GBRegressor(BoostedRegressor):
         Parameters
         ----------
         X : table or array of shape (n_samples, n_features)
-            numpy, pandas, polars, pyarrow or scipy.sparse; NaN is missing; categorical columns keep their categories.
+            numpy, pandas, polars, pyarrow or scipy.sparse; NaN is missing; categorical columns keep their categories. What a
+            sparse matrix leaves out is 0 on every engine. XGBoost trains on it dense, a byte a cell with up to 256 bins: for
+            wide one-hot columns LightGBM is the engine.
         y : array-like of shape (n_samples,)
             In the unit of the target, inside the loss's domain.
         sample_weight : array-like of shape (n_samples,), optional
