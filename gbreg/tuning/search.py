@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 from numpy.typing import ArrayLike
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
@@ -117,9 +118,10 @@ def tune(
         For boosters that set none themselves. They stop by the metric on the rows it is measured on; parts of a model of
         several by their own losses; models with `calibration` on a tenth of the training rows, by which they calibrate.
     sampler : "tpe", "random", function of a seed, or optuna.samplers.BaseSampler
-        Before it draws, every model is tried as it is given, or as near to that as the ranges allow. An instance of
-        Optuna's is used as it is: then the first trials are its own too, and a resumed study does not repeat an
-        uninterrupted one.
+        "tpe" draws all parameters together (of several metrics each by itself) and keeps off those of running trials, on
+        every Optuna. Before it draws, every model is tried as it is given, or as near to that as the ranges allow. An
+        instance of Optuna's is used as it is: then the first trials are its own too, and a resumed study does not repeat
+        an uninterrupted one.
     pruner : "median", "hyperband", None, or optuna.pruners.BasePruner
         Ends trials that fall behind: on the metric after a tenth of the rounds, two, four and eight, of models of one
         booster, and of others after every fold. Without effect with several metrics.
@@ -135,8 +137,8 @@ def tune(
         Trials at a time, as threads, which share the cores.
     seed : int
         Of the sampler, of the split, and of boosters without a `random_state`. With one process, ``n_jobs=1`` and no
-        `timeout` the study is the same every time, resumed or not; with "hyperband" not quite, for its brackets go by the
-        numbers of trials, killed ones included.
+        `timeout` the study is the same every time, resumed or not, on one version of Optuna: 4 and 5 draw two from one seed.
+        With "hyperband" not quite, for its brackets go by the numbers of trials, killed ones included.
     refit : bool
         Whether to fit the best model to X and y, with the rounds found. Models with `calibration` calibrate on rows that
         they hold out as usual.
@@ -313,6 +315,7 @@ def _run(
     with warnings.catch_warnings():  # around all threads, for the filters are theirs together
         # A trial that ends in a constant has its score like any other, and one that was pruned had no chance.
         warnings.filterwarnings("ignore", "(?s).*a constant is predicted")  # long models are written on several lines
+        warnings.filterwarnings("ignore", category=ExperimentalWarning)  # what Optuna 4 called parts of its sampler
         try:
             if to_do:
                 study.optimize(objective, to_do, timeout, n_jobs=workers, catch=(Exception,), callbacks=[after])

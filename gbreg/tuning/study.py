@@ -29,8 +29,20 @@ from gbreg.tuning.identity import differences
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
+# Before 4.9 Optuna told of every parameter that only some trials have; since then it warns of the argument.
+_SILENT: dict[str, Any] = (
+    {} if tuple(map(int, optuna.__version__.split(".")[:2])) >= (4, 9) else {"warn_independent_sampling": False}
+)
+
+
 def _tpe(seed: int) -> BaseSampler:
-    return TPESampler(seed=seed)
+    """Parameters together, and none like those of trials that run: Optuna's own choice since 5.0, and not before."""
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True, **_SILENT)
+
+
+def _tpe_of_several(seed: int) -> BaseSampler:
+    """Of several metrics each parameter by itself, as Optuna chooses too."""
+    return TPESampler(seed=seed, multivariate=False, constant_liar=True, **_SILENT)
 
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "random": RandomSampler}
@@ -135,7 +147,7 @@ def open_study(
         study_name=study_name or STUDY_NAME,
         storage=open_storage(storage),
         directions=list(directions),
-        sampler=_sampler(sampler, seed, starts),
+        sampler=_sampler(sampler, seed, starts, len(directions)),
         pruner=_pruner(pruner, rounds),
         load_if_exists=True,
     )
@@ -225,12 +237,13 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _sampler(sampler: Any, seed: int, starts: Sequence[Mapping[str, Any]]) -> BaseSampler:
+def _sampler(sampler: Any, seed: int, starts: Sequence[Mapping[str, Any]], n_metrics: int) -> BaseSampler:
     if isinstance(sampler, BaseSampler):
         return sampler
     if sampler not in SAMPLERS if isinstance(sampler, str) else not callable(sampler):
         raise ValueError(f"sampler={sampler!r} must be one of {', '.join(SAMPLERS)}, a function of a seed, or Optuna's own")
-    return Reseeded(SAMPLERS[sampler] if isinstance(sampler, str) else sampler, seed, starts)
+    make = _tpe_of_several if sampler == "tpe" and n_metrics > 1 else sampler
+    return Reseeded(SAMPLERS[make] if isinstance(make, str) else make, seed, starts)
 
 
 def first_report(rounds: int) -> int:

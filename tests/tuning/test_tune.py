@@ -20,7 +20,7 @@ from gbreg.losses import AbsoluteError, Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
 from gbreg.tuning import Choice, LogUniform, Progress, Tuned, Uniform, tune
 from gbreg.tuning.folds import make_folds
-from gbreg.tuning.study import open_storage
+from gbreg.tuning.study import SAMPLERS, open_storage
 from tests.tuning.test_space import spend
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -169,6 +169,16 @@ def test_same_seed_same_study_and_another_seed_another() -> None:
     assert told(first) == told(second)
     assert told(first) != told(other)
     assert len({t.parameters["learning_rate"] for t in first.trials_}) == 6
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_parameters_are_drawn_together_whatever_optuna_would_do() -> None:
+    made = quick(n_trials=12, refit=False).study_
+    sampler = SAMPLERS["tpe"](0)
+    assert set(sampler.infer_relative_search_space(made, made.ask())) == {"learning_rate", "loss__delta", "max_leaves"}
+    assert sampler._constant_liar  # type: ignore[attr-defined]
+    several = quick(n_trials=2, metric=["mae", "xauc"], refit=False).study_
+    assert several.sampler.infer_relative_search_space(several, several.ask()) == {}
 
 
 @pytest.mark.parametrize("file", ["study.db", "study.log"])
