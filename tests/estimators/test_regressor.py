@@ -93,6 +93,7 @@ def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
 
 def test_scikit_learns_check_of_other_arrays() -> None:
     """Needs its environment variable before scipy is imported."""
+    pytest.importorskip("sklearn.externals.array_api_compat", reason="comes with scikit-learn from 1.7")
     program = """
 from sklearn.utils.estimator_checks import check_array_api_input
 from gbreg import GBRegressor
