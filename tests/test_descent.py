@@ -9,7 +9,24 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from gbreg import GBRegressor, kernels
-from gbreg.losses import AM, Gamma, Huberpp, SquaredError
+from gbreg.engines import get_engine
+from gbreg.losses import (
+    AM,
+    WCE,
+    AbsoluteError,
+    Bernoulli,
+    Expectile,
+    Gamma,
+    Huber,
+    Huberpp,
+    OrdinalBuckets,
+    Poisson,
+    Quantile,
+    SoftmaxBuckets,
+    SquaredError,
+    TransformedSquaredError,
+    Tweedie,
+)
 from tests.cases import CASES, EXTREME_CASES, inside
 
 ENGINES = ("lightgbm", "xgboost", "catboost")
@@ -108,6 +125,89 @@ def test_no_round_raises_the_training_loss(loss, engine):
         assert final == pytest.approx(history[-1], rel=1e-5)
 
 
+# -- engines' own forms: used only where they descend too --------------------------------------------------------------
+
+NATIVE = [
+    *(SquaredError(), TransformedSquaredError(), AbsoluteError(), Quantile(level=0.95), Huber(), Expectile(level=0.95)),
+    *(Poisson(), Gamma(), Tweedie(power=1.05), Tweedie(power=1.95), Bernoulli(), WCE()),
+    SoftmaxBuckets(n_buckets=12, rank=None),
+    OrdinalBuckets(n_buckets=6, edges="quantile", thresholds="independent"),
+]
+
+
+def built_in(loss, engine):
+    return (
+        get_engine(engine).native_parameters(clone(loss).fit(inside(loss, [0.5, 1.0, 1.5, 2.0])).native_form()) is not None
+    )
+
+
+EVERY_NATIVE = [(loss, engine) for loss in NATIVE for engine in ENGINES if built_in(loss, engine)]
+every_native = pytest.mark.parametrize(("loss", "engine"), EVERY_NATIVE, ids=[f"{loss!r}-{e}" for loss, e in EVERY_NATIVE])
+
+
+def outlier(rng, X):
+    y = rng.poisson(np.exp(0.5 * X[:, 0])).astype(float)
+    y[7] = 1e5
+    return y
+
+
+def rare(rng, X):
+    return np.exp(1.5 * rng.normal(size=len(X)) + X[:, 0]) * (rng.random(len(X)) < 0.1)
+
+
+def steep(rng, X):
+    return np.exp(1.5 * X[:, 0]) * rng.exponential(size=len(X))
+
+
+def strays(rng, X):
+    """Two clean groups of labels, and single rows that are in the wrong one."""
+    return np.where((X[:, 0] > 0) ^ (rng.random(len(X)) < 0.01), 103.0, 0.02)
+
+
+def hard(make, seed=5, n=300):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    return X, make(rng, X), None
+
+
+def labels_for(loss, y):
+    if loss.name == "bernoulli":
+        return (y > y.mean()).astype(float)
+    return y if loss.y_domain.contains(0.0) else np.maximum(y, 1e-3)
+
+
+def pinball(loss):
+    """What native forms of absolute error and quantiles train; the loss itself is smoothed."""
+    level = getattr(loss, "level", 0.5)
+
+    def exact(y_true, y_pred, sample_weight=None):
+        r = y_true - y_pred
+        return float(np.average(np.where(r > 0, level * r, (level - 1.0) * r), weights=sample_weight))
+
+    return exact
+
+
+@every_native
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_no_native_round_raises_the_training_loss(loss, engine, rate):
+    """Where engines' own steps would, the kernel is used: native=True fails this on every line of the tables of `admits`."""
+    data = [adversarial(2, positive=False), *map(hard, (outlier, rare, steep, strays))]
+    for X, y, weight in data:
+        y = labels_for(loss, y)
+        model = GBRegressor(loss, engine=engine, n_estimators=10, learning_rate=rate, min_child_samples=2, n_jobs=1)
+        renewed = loss.name in ("absolute_error", "quantile")
+        model.set_params(eval_metric=pinball(loss) if renewed else "loss")
+        model.fit(X, y, weight, eval_set=(X, y), eval_sample_weight=weight)
+        history = model.evals_result_["validation_0"]
+        start = np.resize(model.loss_.intercept_, (y.size, model.loss_.n_outputs)).squeeze()
+        if renewed and model.native_:
+            values = [pinball(loss)(y, model.loss_.predict(start), weight), *history["exact"]]
+        else:
+            values = [np.average(model.loss_.value(y, start), weights=weight), *history[loss.name]]
+        assert np.isfinite(values).all()
+        assert (np.diff(values) <= 1e-6 * np.abs(values[:-1])).all(), values
+
+
 def spend(seed=0, n=600):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 4))
@@ -128,6 +228,32 @@ def test_units_do_not_matter(loss, engine, factor):
     large = clone(model).fit(X, factor * y, weight).predict(X)
     assert np.ptp(small) > 0
     np.testing.assert_allclose(large, factor * small, rtol=1e-4, atol=1e-4 * factor * np.abs(small).mean())
+
+
+@pytest.mark.parametrize(("loss", "engine"), [pair for pair in EVERY_NATIVE if pair[0].scale_equivariant])
+def test_units_do_not_matter_to_native_forms(loss, engine):
+    X, y, weight = spend()
+    model = GBRegressor(loss, engine=engine, n_estimators=10, max_leaves=8, learning_rate=0.3, reg_lambda=1.0, n_jobs=1)
+    for w in (None, weight):
+        first = clone(model).fit(X, y, w)
+        if not first.native_:
+            continue
+        small = first.predict(X)
+        assert np.ptp(small) > 0
+        for factor in (1e6, 1e-9):
+            large = clone(model).fit(X, factor * y, w).predict(X)
+            np.testing.assert_allclose(large, factor * small, rtol=1e-4, atol=1e-4 * factor * np.abs(small).mean())
+
+
+@every_native
+def test_equal_weights_are_no_weights(loss, engine):
+    """LightGBM's weighted quantiles interpolate by how far weights are from 1; CatBoost's do not look at weights."""
+    X, y, _ = spend(3, n=599)  # so that no quantile lies between two labels
+    y = inside(loss, y)
+    model = GBRegressor(loss, engine=engine, n_estimators=5, max_leaves=8, n_jobs=1)
+    one = clone(model).fit(X, y).predict(X)
+    for c in (0.999, 64.0):
+        np.testing.assert_allclose(clone(model).fit(X, y, np.full(y.size, c)).predict(X), one, rtol=1e-4)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

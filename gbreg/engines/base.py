@@ -230,8 +230,7 @@ class Objective:
         weight = np.ones(labels.size, dtype) if rows.weight is None else rows.weight.astype(dtype)
         gradient, hess = np.empty(shape, dtype), np.empty(shape, dtype)
         self.fill(labels, np.zeros(shape, dtype), weight, (gradient, hess), self.n_threads)
-        mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
-        return 4.0 ** math.floor(math.log2(mean_square) / 2) if mean_square > 0 else 1.0
+        return power_of_four(gradient)
 
     def fill(self, y: Any, raw: Any, weight: Any, out: tuple[Any, Any], n_threads: int) -> None:
         """One pass of the kernel into `out`."""
@@ -456,6 +455,13 @@ class Engine(ABC):
         return True
 
     @abstractmethod
+    def admits(self, form: NativeForm, own: Mapping[str, Any], weight: Floats | None) -> bool:
+        """Whether that built-in form keeps the promises: no round raises the training loss, and no unit matters.
+
+        `own` is `engine_params` under the engine's first names, with the learning rate; `weight` is that of the rows.
+        """
+
+    @abstractmethod
     def train(self, task: Task) -> Any:
         """A booster whose own raw prediction is complete, cut to the rounds the monitor keeps."""
 
@@ -502,6 +508,12 @@ def place_constraints(params: dict[str, Any], X: Features) -> None:
 def scores_shape(loss: TrainableLoss, n: int) -> tuple[int, ...]:
     """The shape of n rows' raw scores: (n,), or (n, n_outputs) for losses of several outputs."""
     return (n, loss.n_outputs) if loss.n_outputs > 1 else (n,)
+
+
+def power_of_four(gradient: NDArray[np.floating[Any]]) -> float:
+    """The one at or below the mean square, by which numbers can be divided without rounding; 1 where that is 0."""
+    mean_square = float(np.mean(np.square(gradient, dtype=np.float64)))
+    return 4.0 ** math.floor(math.log2(mean_square) / 2) if mean_square > 0 else 1.0
 
 
 def check_shapes(loss: TrainableLoss, y: Any, raw: Any) -> None:

@@ -25,9 +25,11 @@ from gbreg.engines.base import (
     as_single,
     normalised,
     place_constraints,
+    power_of_four,
     safe_names,
 )
 from gbreg.engines.binned import binned, sharing
+from gbreg.engines.native import all_equal, has_close_slopes, is_renewed
 from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {
@@ -44,6 +46,14 @@ _NATIVE = {
 
 # What CatBoost has no use for where it is given scores to start from.
 _NO_START = ("langevin", "model_shrink_rate", "posterior_sampling")
+_WITH_UNIT = frozenset({"squared_error", "absolute_error", "quantile", "expectile"})
+# Its Newton steps die of their linear system ("not positive definite"): 12 buckets at a learning rate of 0.3. Gradient steps
+# take a curvature of 1, where softmax has at most a half, and none raises the loss; ten of them learn what the kernel does.
+_SOFTMAX_LEAVES = {
+    "leaf_estimation_method": "Gradient",
+    "leaf_estimation_iterations": 10,
+    "leaf_estimation_backtracking": "No",
+}
 
 # What a pool's bins depend on beside the number of borders and the seed: pools are not shared where it is set.
 _OF_BINS = frozenset(
@@ -180,10 +190,18 @@ class CatBoost(Engine):
         classes = {"classes_count": form.parameters["n_classes"]} if form.name == "softmax" else {}
         return {"loss_function": _NATIVE[form.name].format(**form.parameters), **classes}
 
+    def admits(self, form: NativeForm, own: Mapping[str, Any], weight: Floats | None) -> bool:
+        """CatBoost knows no limit on steps, which Poisson, Tweedie and cross-entropy need."""
+        if is_renewed(form):  # its quantiles of residuals are exact, but do not look at weights
+            return all_equal(weight)
+        if form.name == "expectile":
+            return has_close_slopes(form, float(own["learning_rate"]))
+        return form.name == "squared_error" or (form.name == "softmax" and float(own["learning_rate"]) <= 1.0)
+
     def train(self, task: Task) -> Any:
         catboost = self.package()
         monitor = task.monitor
-        objective, raised = None, 1.0
+        objective, raised = None, _native_raise(task)
         if task.native is None:
             kernel = task.objective(shares_threads=False)
             raised = kernel.typical_gain(task.rows, np.float64) ** -0.5
@@ -245,6 +263,8 @@ class CatBoost(Engine):
                 del mapped["depth"]
         if policy == "SymmetricTree":
             del mapped["min_data_in_leaf"]
+        if task.native is not None and task.native.name == "softmax":
+            mapped |= _SOFTMAX_LEAVES
         if {"verbose", "silent"} & set(p.engine_params):
             del mapped["logging_level"]
         params = {**mapped, **p.engine_params}
@@ -312,7 +332,8 @@ class CatBoost(Engine):
             weight = weight / _mean_weight(rows)
         label, start = rows.y, None
         if task.native is not None:
-            start = np.tile(task.loss.intercept_, (rows.X.n_rows, 1))
+            raised = _native_raise(task)
+            label, start = label * raised, np.tile(task.loss.intercept_ * raised, (rows.X.n_rows, 1))
         elif task.n_outputs > 1:
             label = np.tile(label[:, None], task.n_outputs)  # one target an output, or CatBoost grows no such model
         return {"label": as_single(label, "labels"), "weight": as_single(weight, "weights"), "baseline": start}
@@ -394,6 +415,16 @@ def _quantise(pools: list[Any], **bins: Any) -> None:
         pools[0].save_quantization_borders(borders)
         for pool in pools[1:]:
             pool.quantize(input_borders=borders)
+
+
+def _native_raise(task: Task) -> float:
+    """What labels and scores are multiplied by in native forms that have a unit.
+
+    CatBoost cannot read a model file that says a loss of 2^53 or more: labels of 1e8, if it is a square.
+    """
+    if task.native is None or task.native.name not in _WITH_UNIT:
+        return 1.0
+    return power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0]) ** -0.5
 
 
 def _mean_weight(rows: Rows) -> float:

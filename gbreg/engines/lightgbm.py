@@ -23,6 +23,7 @@ from gbreg.engines.base import (
     safe_names,
 )
 from gbreg.engines.binned import binned
+from gbreg.engines.native import all_equal, is_median, is_renewed, step_limit, within_limit
 from gbreg.engines.threads import openmp_threads
 from gbreg.losses.base import Floats, NativeForm
 
@@ -45,7 +46,7 @@ _NOT_OF_BINS = frozenset(
     {
         *("objective", "metric", *_PARAMETER.values(), "learning_rate", "num_leaves", "max_depth", "min_data_in_leaf"),
         *("min_sum_hessian_in_leaf", "bagging_fraction", "bagging_freq", "feature_fraction", "lambda_l1", "lambda_l2"),
-        *("min_gain_to_split", "boost_from_average", "verbosity"),
+        *("min_gain_to_split", "max_delta_step", "boost_from_average", "verbosity"),
     }
 )
 
@@ -146,6 +147,14 @@ class LightGBM(Engine):
     def keeps_constraints(self, form: NativeForm) -> bool:
         return form.name not in ("absolute_error", "quantile")  # refused there: leaves are renewed
 
+    def admits(self, form: NativeForm, own: Mapping[str, Any], weight: Floats | None) -> bool:
+        if is_renewed(form):
+            # Its quantile of n equal weights interpolates at (n - 1) * level: of 20 residuals, 0.99 is 49% above the least
+            # pinball loss; medians are exact. With weights it is one row low and part of the way up, by how far they are
+            # from 1.
+            return is_median(form) and all_equal(weight)
+        return within_limit(form, own)
+
     def train(self, task: Task) -> Any:
         lgb = self.package()
         params = self._parameters(task)
@@ -204,7 +213,9 @@ class LightGBM(Engine):
                 "objective": NativeObjective(task.objective(shares_threads=True)),
                 "num_class": task.n_outputs,
             }
-        return {**params, "metric": "None", **(self.native_parameters(task.native) or {})}
+        limit = step_limit(task.native, params["learning_rate"])
+        limited = {} if limit is None else {"max_delta_step": limit}
+        return {**limited, **params, "metric": "None", **(self.native_parameters(task.native) or {})}
 
     def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
         """The data sets of training and evaluation rows, in the bins of the training rows."""
@@ -241,11 +252,14 @@ class LightGBM(Engine):
     def _fields(self, task: Task, rows: Rows) -> dict[str, Any]:
         """Labels, weights and starting scores as LightGBM takes them."""
         trained = task.as_trained(rows)
+        start = task.loss.intercept_
+        if task.native is not None and is_renewed(task.native):
+            start = start.astype(np.float32)  # as labels are: a label that is the median has no sign, whatever the unit
         return {
             "label": as_single(trained.y, "labels"),
             "weight": as_single(trained.weight, "weights"),
             # class by class, as LightGBM wants it
-            "init_score": None if task.native is None else np.repeat(task.loss.intercept_, rows.X.n_rows),
+            "init_score": None if task.native is None else np.repeat(start.astype(np.float64), rows.X.n_rows),
         }
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:

@@ -22,9 +22,11 @@ from gbreg.engines.base import (
     as_single,
     normalised,
     place_constraints,
+    power_of_four,
     safe_names,
 )
 from gbreg.engines.binned import binned
+from gbreg.engines.native import is_renewed, step_limit, within_limit
 from gbreg.engines.threads import openmp_threads
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, NativeForm
@@ -36,14 +38,16 @@ _NATIVE = {
     "poisson": "count:poisson",
     "gamma": "reg:gamma",
     "tweedie": "reg:tweedie",
-    "cross_entropy": "binary:logitraw",
-    "cross_entropies": "binary:logitraw",  # of several labels a row
+    "cross_entropy": "binary:logistic",
+    "cross_entropies": "binary:logistic",  # of several labels a row
     "softmax": "multi:softprob",
+    # Not reg:expectileerror (3.3): half our Hessian, for steps that descend only where slopes are close.
 }
-# Native objectives that take a prediction as base_score, and those that hand predictions to a metric (logarithms of
-# probabilities are scores of a softmax). Not so binary:logitraw: in float32 probabilities are 1 beyond a raw score of 17.
-_STARTS = {"poisson": "log", "gamma": "log", "tweedie": "log"}
-_LINKS = {**_STARTS, "softmax": "log"}
+# Native objectives that take a prediction as base_score.
+_STARTS = {
+    **dict.fromkeys(("poisson", "gamma", "tweedie"), "log"),
+    **dict.fromkeys(("cross_entropy", "cross_entropies"), "logit"),
+}
 # Other values die in C++ on what gbreg trains from, a matrix of quantiles and no former model.
 _VALUES = (
     ("booster", ("gbtree", "dart"), "grows no trees"),
@@ -138,34 +142,45 @@ class XGBoost(Engine):
     def keeps_constraints(self, form: NativeForm) -> bool:
         return _since(3, 4) or form.name not in ("absolute_error", "quantile")  # broken before: leaves were renewed
 
+    def admits(self, form: NativeForm, own: Mapping[str, Any], weight: Floats | None) -> bool:
+        if is_renewed(form):
+            # Under explicit weights its leaves are exact minima. From 3.4 on they are not renewed any more: steps of a
+            # majorising curvature in the unit of the labels, which leave labels around 1e-9 at a constant.
+            return not _since(3, 4)
+        if form.name == "poisson":
+            # Its own way: Hessians of exp(0.7) mu and a max_delta_step of 0.7; 3.5 will take (mu + y) / 2, whose full step
+            # stops short of the minimum. Both descend at every rate up to 1.
+            return bool(float(own["learning_rate"]) <= 1.0 and float(own.get("max_delta_step", 0.7)) > 0.0)
+        return within_limit(form, own)
+
     def train(self, task: Task) -> Any:
         xgb = self.package()
         monitor, loss = task.monitor, task.loss
         objective = None if task.native else task.objective(shares_threads=False)
         params = self._parameters(task)
+        # Gradient, Hessian and what is measured in them are multiplied alike: leaf values stay what they are.
+        raised = 1.0 / (objective.typical_gain(task.rows, np.float32) if objective else _native_gain(task))
         if objective:
-            # Gradient, Hessian and what is measured in them are multiplied alike: leaf values stay what they are.
-            raised = 1.0 / objective.typical_gain(task.rows, np.float32)
             objective.scale_by(raised)
-            for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
-                params[name] = params.get(name, 0.0) * raised
-        stop = _stop_when_asked(monitor, xgb, keeps=_drops(params))
-        callbacks = [*task.callbacks, stop] if monitor.active else list(task.callbacks)
+        for name in ("min_child_weight", "reg_lambda", "gamma", "reg_alpha"):
+            params[name] = params.get(name, 0.0) * raised
         n_threads, params["nthread"] = params["nthread"], 0
         with openmp_threads(n_threads, self.module):
             with self._binned(task, params) as (data, *sets):
+                watch = _Watch(task, sets)
+                listener = _listener(monitor, watch, xgb, keeps=_drops(params))
                 booster = xgb.train(
                     params,
                     data,
                     num_boost_round=task.parameters.n_estimators,
                     evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
                     obj=NativeObjective(objective) if objective else None,
-                    custom_metric=_Watch(task, sets) if sets else None,
-                    callbacks=callbacks,
+                    custom_metric=watch if sets else None,
+                    callbacks=[*task.callbacks, listener],
                     verbose_eval=False,
                 )
-            if stop.best:
-                booster = self.from_bytes(stop.best)
+            if listener.best:
+                booster = self.from_bytes(listener.best)
             elif monitor.keep:
                 booster = booster[: monitor.keep]
             if objective:
@@ -204,7 +219,9 @@ class XGBoost(Engine):
         if task.native is not None:
             link = get_link(_STARTS.get(task.native.name, "identity"))
             start = kernels.map_scalar(link.inverse, task.loss.intercept_, link.parameters)
+            limit = None if task.native.name == "poisson" else step_limit(task.native, params["learning_rate"])
             return {
+                **({} if limit is None else {"max_delta_step": limit}),
                 **params,
                 **(self.native_parameters(task.native) or {}),
                 "base_score": start.tolist(),
@@ -224,7 +241,7 @@ class XGBoost(Engine):
         3% where weights and features are independent, and 5 to 40% higher where large weights lie at one end of a feature.
         """
         every = [task.rows, *task.monitor.sets]
-        trained = [task.as_trained(rows) for rows in every]
+        trained = [_trained(task, rows) for rows in every]
         X = task.rows.X
         key = (self.name, X.names, X.categorical, params["max_bin"])
 
@@ -370,8 +387,32 @@ def _check_vector_leaves(params: dict[str, Any], X: Features) -> None:
         )
 
 
+def _trained(task: Task, rows: Rows) -> Rows:
+    """Rows with the labels and weights that XGBoost trains on.
+
+    Native forms always have weights: without them XGBoost's quantiles interpolate, with them they are minima.
+    """
+    trained = task.as_trained(rows)
+    if task.native is None:
+        return trained
+    weight = np.ones(rows.y.size) if trained.weight is None else trained.weight
+    return Rows(trained.X, trained.y, weight / _native_gain(task))
+
+
+def _native_gain(task: Task) -> float:
+    """`Objective.typical_gain` of a native form: a number for squared error, whose gradients have the labels' unit."""
+    if task.native is None or task.native.name != "squared_error":
+        return 1.0
+    return power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0])
+
+
 class _Watch:
-    """XGBoost's custom_metric: hands the scores of every evaluation set to the monitor."""
+    """XGBoost's custom_metric: hands the scores of every evaluation set to the monitor.
+
+    Native objectives hand over predictions, which float32 rounds to 0 or 1 beyond a raw score of 17: `model` has the scores.
+    """
+
+    model: Any = None
 
     def __init__(self, task: Task, sets: list[Any]):
         self.task, self.sets = task, sets
@@ -379,15 +420,20 @@ class _Watch:
     def __call__(self, preds: Any, data: Any) -> tuple[str, float]:
         index = next(i for i, known in enumerate(self.sets) if known is data)
         monitor = self.task.monitor
-        monitor.record(index, self.task.complete(preds, _LINKS))
+        scores = preds if self.task.native is None else self.model.predict(data, output_margin=True)
+        monitor.record(index, self.task.complete(scores, {}))
         return "loss", monitor.history[f"validation_{index}"][monitor.loss.name][-1]
 
 
-def _stop_when_asked(monitor: Monitor, xgb: Any, keeps: bool) -> Any:
-    """A callback that ends rounds for the monitor; `keeps` as in LightGBM's."""
+def _listener(monitor: Monitor, watch: _Watch, xgb: Any, keeps: bool) -> Any:
+    """A callback that gives `watch` the model and ends rounds for the monitor; `keeps` as in LightGBM's."""
 
-    class StopWhenAsked(xgb.callback.TrainingCallback):  # type: ignore[misc]
+    class Listener(xgb.callback.TrainingCallback):  # type: ignore[misc]
         best: bytes | None = None
+
+        def before_training(self, model: Any) -> Any:
+            watch.model = model
+            return model
 
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             asked = monitor.end_round()
@@ -395,4 +441,4 @@ def _stop_when_asked(monitor: Monitor, xgb: Any, keeps: bool) -> Any:
                 self.best = bytes(model.save_raw("ubj"))
             return asked
 
-    return StopWhenAsked()
+    return Listener()

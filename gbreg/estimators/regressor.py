@@ -258,7 +258,7 @@ class GBRegressor(BoostedRegressor):
         if engine.monotone(self.engine_params):
             check_order(loss, calibrator)
         self.loss_ = loss
-        form = self._native_form(loss)
+        form = self._native_form(loss, rows.weight)
         self.native_ = form is not None
         self.booster_ = None
         self.evals_result_: dict[str, dict[str, list[float]]] = {}
@@ -324,7 +324,7 @@ class GBRegressor(BoostedRegressor):
         inside, outside = hold_out(rows.y.size, self.validation_fraction, self.random_state, groups)
         return _take(rows, inside), [_take(rows, outside)]
 
-    def _native_form(self, loss: TrainableLoss) -> NativeForm | None:
+    def _native_form(self, loss: TrainableLoss, weight: Floats | None) -> NativeForm | None:
         if self.native is False or loss.constant_ is not None:
             return None
         engine, form = get_engine(self.engine), loss.native_form()
@@ -345,7 +345,8 @@ class GBRegressor(BoostedRegressor):
                     f"native=True trains with {self.engine}'s own curvature: hessian={self.hessian!r} needs native=False"
                 )
             return None
-        return form
+        own = {"learning_rate": self.learning_rate, **engine.own(self.engine_params)}
+        return form if self.native is True or engine.admits(form, own, weight) else None
 
     def _tree_parameters(self) -> TreeParameters:
         seed = self.random_state
