@@ -424,7 +424,7 @@ def _native_raise(task: Task) -> float:
     """
     if task.native is None or task.native.name not in _WITH_UNIT:
         return 1.0
-    return power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0]) ** -0.5
+    return 1.0 / math.sqrt(power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0]))
 
 
 def _mean_weight(rows: Rows) -> float:

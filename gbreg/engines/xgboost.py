@@ -246,16 +246,20 @@ class XGBoost(Engine):
         key = (self.name, X.names, X.categorical, params["max_bin"])
 
         def make() -> list[Any]:
-            data = [self._matrix(trained[0], params)]
-            data += [self._matrix(rows, params, reference=data[0]) for rows in trained[1:]]
+            data = [self._matrix(task.rows, params)]
+            data += [self._matrix(rows, params, reference=data[0]) for rows in task.monitor.sets]
             renew(data)
             return data
 
         def renew(data: list[Any]) -> None:
             for matrix, rows in zip(data, trained, strict=True):
                 matrix.set_label(as_single(rows.y, "labels"))
+                if rows.weight is not None:
+                    matrix.set_weight(as_single(rows.weight, "weights"))
 
-        return binned(key, [a for rows in trained for a in (rows.X.values, rows.weight)], make, renew)
+        # Weights of a native form are not those of the rows: in another unit they would give other bins.
+        kind = "kernel" if task.native is None else task.native.name
+        return binned((*key, kind), [a for rows in every for a in (rows.X.values, rows.weight)], make, renew)
 
     def _matrix(self, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
         xgb, X = self.package(), rows.X
