@@ -79,8 +79,9 @@ class GBRegressor(BoostedRegressor):
     hessian : {"safe", "exact", "expected"}
         The curvature; "safe" is the one under which no round raises the training loss.
     native : "auto" or bool
-        Whether to use an engine's built-in form of the loss: where there is one, never (False), or always (True, an
-        error where there is none).
+        Whether to use an engine's built-in form of the loss: where there is one that keeps what "safe" promises for these
+        parameters and weights ("auto"; `gbreg.engines.native` says why), never (False), or always (True, an error where
+        there is none).
     calibration : {"ratio", "isotonic", "spline", "pit"}, Calibrator, PITCalibrator or None
         A monotone map that makes the sum of predictions that of the labels, learnt after training from the first evaluation
         set or, without an `eval_set`, from `validation_fraction` of the rows, which then do not train. "pit" maps the

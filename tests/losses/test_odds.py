@@ -63,6 +63,17 @@ def test_native_losses_are_recorded_as_they_are(loss, engine):
     assert recorded[-1] == pytest.approx(value, rel=1e-6)
 
 
+def test_scores_beyond_float32s_probabilities_are_recorded_as_they_are():
+    """XGBoost hands probabilities to a metric, 1 in float32 beyond a raw score of 17."""
+    x = np.repeat([0.0, 1.0], 200)
+    model = GBRegressor("bernoulli", engine="xgboost", native=True, n_estimators=30, learning_rate=1.0, n_jobs=1)
+    model.set_params(engine_params={"min_child_weight": 0.0}).fit(x[:, None], x, eval_set=(x[:, None], x))
+    raw = model.predict_raw(x[:, None])
+    assert raw.max() > 17
+    recorded = model.evals_result_["validation_0"]["bernoulli"][-1]
+    assert recorded == pytest.approx(model.loss_.value(x, raw).mean(), rel=1e-3)
+
+
 def test_soft_labels_have_the_gradient_of_the_loss():
     y, raw = np.array([0.0, 0.3, 7.0, 1000.0]), np.array([1.0, -3.0, 2.0, 9.0])
     for loss in (WCE(), WCE(cap=5.0), WCE("log2"), WCE("log2_plus1")):
