@@ -185,8 +185,12 @@ class XGBoost(Engine):
                 booster = booster[: monitor.keep]
             if objective:
                 booster.set_param({"base_score": loss.intercept_.tolist()})
-            # The trained object keeps the scores that matrices had before base_score was set, and the matrices.
-            return self.from_bytes(self.to_bytes(booster))
+            return self._ready(booster)
+
+    def _ready(self, booster: Any) -> Any:
+        """The booster with its parameters taken in: else its first call does that, and threads may come first together."""
+        self.rounds(booster)
+        return booster
 
     def _parameters(self, task: Task) -> dict[str, Any]:
         p = task.parameters
@@ -315,9 +319,7 @@ class XGBoost(Engine):
     def from_bytes(self, data: bytes) -> Any:
         xgb = self.package()
         with openmp_threads(1, self.module):
-            booster = xgb.Booster(model_file=bytearray(data))
-            self.rounds(booster)  # else its first call takes the parameters in, and threads may come first together
-        return booster
+            return self._ready(xgb.Booster(model_file=bytearray(data)))
 
 
 def _since(*version: int) -> bool:
