@@ -192,7 +192,7 @@ def objective(
     Numpy arrays of integers become float32 in LightGBM, so that every second of dates such as 20240131 is lost: give it
     float64. XGBoost and CatBoost keep all features in float32. `GBRegressor` sees to both.
 
-    A loss that decodes with training residuals (`TransformedSquaredError`) needs
+    A loss that decodes with what training rows say (`TransformedSquaredError`, `SoftmaxBuckets` of low rank) needs
     ``loss.fit_decoder(y, r + loss.intercept_, weight)`` after training.
 
     Examples

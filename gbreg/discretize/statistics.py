@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbreg.discretize.edges import Floats, bucket_of, used_labels
 
+# Statistics that the largest labels make.
+_HEAVY = ("mean", "root")
+
 
 def _by_bucket(
     y: ArrayLike, sample_weight: ArrayLike | None, edges: ArrayLike
@@ -103,8 +106,8 @@ def basis(
     Returns
     -------
     ndarray of shape (R, K)
-        In the order of `names`, each less its regression on a constant and on those before it (Gram-Schmidt), with mean
-        0 and mean square 1 under the prior, the weighted shares of the buckets.
+        In the order of `names`, each less its regression on a constant and on those before it (Gram-Schmidt; "mean" and
+        "root" come before all others), with mean 0 and mean square 1 under the prior, the weighted shares of the buckets.
 
     Raises
     ------
@@ -120,7 +123,10 @@ def basis(
     y, w, k, n_buckets = _by_bucket(y, sample_weight, edges)
     prior = np.bincount(k, weights=w) / w.sum()
     rows: list[Floats] = []
-    for name in names:
+    # Less its regression on ln y, the root of y would fall among small labels: rows that have only those would learn to
+    # raise it, and the share of the largest labels with it.
+    order = sorted(range(len(names)), key=lambda r: names[r] not in _HEAVY)
+    for name in (names[r] for r in order):
         row = _statistic(name, y, w, k, n_buckets, log_shift)
         row = row / (np.abs(row).max() or 1.0)
         row -= prior @ row
@@ -130,13 +136,13 @@ def basis(
         row -= prior @ row
         left = np.sqrt(prior @ row**2)
         if not left > 1e-7 * size or size < 1e-12:
-            known = ", ".join(map(repr, names[: len(rows)])) or "a constant"
+            known = ", ".join(repr(names[r]) for r in order[: len(rows)]) or "a constant"
             raise ValueError(
                 f"basis statistic {name!r} follows from {known} on these {n_buckets} buckets: leave it out, or "
                 "make more buckets"
             )
         rows.append(row / left)
-    return np.array(rows).reshape(-1, n_buckets)
+    return np.array(rows).reshape(-1, n_buckets)[np.argsort(order)]
 
 
 def _statistic(name: str, y: Floats, w: Floats, k: NDArray[np.intp], n_buckets: int, log_shift: float) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, inf, log, log1p
 from numbers import Integral
 from typing import Any
@@ -12,13 +13,18 @@ from scipy.optimize import root
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label
+from gbreg.discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label, soft_labels
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses.base import Choice, Floats, Integers, LogUniform, NativeForm, SearchSpace
 from gbreg.losses.bucketing import BucketLoss, row_bucket
+from gbreg.losses.carrier import expected, met, scaled
 
 # How far, in log-odds between any two buckets, one row may ask its leaf to move.
 _FAR = 10.0
+# The carrier is learnt again before each of the first rounds, later before every fifth.
+_EVERY_ROUND = 10
+_SELDOM = 5
+_BLOCK = 2**13
 
 
 # The layout of `parameters`: how the label is softened, the caps of low rank's outputs, the edges. `table` holds, each
@@ -152,9 +158,11 @@ def _full_derivatives(y, raw, parameters, table, gradient, hess, work):  # type:
 class SoftmaxBuckets(BucketLoss):
     r"""Cross-entropy of the label's bucket, from one raw score a bucket, or from a few for all of them.
 
-    With a `rank` the logits are ``ln(prior_k) + sum_r raw_r B[r, k]``: an exponential family whose carrier is the
-    labels' own distribution and whose sufficient statistics B are the functionals to be read. At a leaf's optimum the
-    model's mean of every statistic is the data's. R trees a round instead of K.
+    With a `rank` the logits are ``ln(prior_k) + sum_r raw_r B[r, k]``: an exponential family whose sufficient statistics
+    B are the functionals to be read. At a leaf's optimum the model's mean of every statistic is the data's. R trees a
+    round instead of K. Its carrier begins as the labels' own distribution, which is wider than any row's, and is learnt
+    again between rounds (on CatBoost after the last) from the training rows: in the end they expect of every bucket the
+    labels that it has, so that the sum of their means is the sum of the labels.
 
     Parameters
     ----------
@@ -186,9 +194,10 @@ class SoftmaxBuckets(BucketLoss):
     ----------
     edges_ : ndarray of shape (K - 1,)
     representatives_, low_, high_, prior_ : ndarrays of shape (K,)
-        Of each bucket: its representative, least and greatest label, and share of the weight.
+        Of each bucket: its representative, least and greatest label, and share of the weight; the last is the carrier of
+        low rank, which training changes.
     basis_ : ndarray of shape (rank, K)
-        The statistics, orthonormal under the prior; empty at full rank.
+        The statistics, orthonormal under the labels' own distribution; empty at full rank.
 
     Notes
     -----
@@ -251,6 +260,14 @@ class SoftmaxBuckets(BucketLoss):
         return 3 * self.prior_.size
 
     @property
+    def refines(self) -> bool:  # type: ignore[override]
+        return self.rank is not None
+
+    @property
+    def decodes_with_residuals(self) -> bool:  # type: ignore[override]
+        return self.rank is not None
+
+    @property
     def scale_equivariant(self) -> bool:
         return False
 
@@ -297,6 +314,8 @@ class SoftmaxBuckets(BucketLoss):
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         super().learn_scales(y, sample_weight)
         y = y.astype(np.float32).astype(np.float64)
+        self._course: list[tuple[int, Floats]] = []  # what the carrier was from which round on
+        self._shares = self.shares(y, sample_weight) if self.refines else self.prior_
         self.basis_ = np.empty((0, self.prior_.size)) if self.rank is None else self._statistics(y, sample_weight)
 
     def _statistics(self, y: Floats, sample_weight: Floats) -> Floats:
@@ -360,8 +379,51 @@ class SoftmaxBuckets(BucketLoss):
 
         return np.asarray(root(excess, start, jac=covariance, tol=1e-12).x)
 
+    def shares(self, y: Floats, sample_weight: Floats) -> Floats:
+        """Each bucket's share of the labels' weight; of soft ones, what these give it."""
+        if self.soft is None or self.prior_.size == 1:
+            share = np.bincount(bucket_of(y, self.edges_), sample_weight, self.prior_.size)
+        else:
+            how = self.edges_, self.representatives_, self.soft, self.sigma, self.space, self.at
+            blocks = (slice(start, start + _BLOCK) for start in range(0, y.size, _BLOCK))
+            soft = (sample_weight[b] @ soft_labels(y[b], *how, self.high_[-1], self.unbiased) for b in blocks)
+            share = np.sum(list(soft), axis=0)
+        return np.asarray(share / share.sum())
+
+    def refine(self, y: Any, raw_prediction: Any, sample_weight: Any, n_rounds: int) -> bool:
+        """A step of the carrier, which never raises the training loss."""
+        seldom = n_rounds > _EVERY_ROUND and n_rounds % _SELDOM
+        if n_rounds == 0 or seldom or self.prior_.size == 1:
+            return False
+        if not self._course:
+            self._course.append((0, self.prior_))
+        raw = raw_prediction.reshape(y.shape[0], self.n_outputs).astype(np.float64)
+        weight = sample_weight.astype(np.float64)
+        self.prior_ = scaled(self.prior_, self._shares, expected(self.probabilities, raw, weight))
+        self._course.append((n_rounds, self.prior_))
+        return True
+
+    def settle(self, n_rounds: int) -> None:
+        """The carrier that a model of `n_rounds` rounds was trained and evaluated with."""
+        if self._course:
+            self.prior_ = [carrier for k, carrier in self._course if k < max(n_rounds, 1)][-1]
+        self._course = []
+
+    def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
+        """The carrier at which the training rows expect of every bucket its share of their labels."""
+        self.meet(self.shares(y, sample_weight), raw_prediction, sample_weight)
+
+    def meet(self, shares: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
+        """The carrier at which rows of these scores and weights expect of every bucket its share."""
+        raw = np.asarray(raw_prediction, dtype=np.float64).reshape(len(raw_prediction), self.n_outputs)
+        if self.prior_.size > 1:
+            self.prior_ = met(self._tilted, self.prior_, shares, raw, sample_weight)
+
+    def _tilted(self, carrier: Floats) -> Callable[[Floats], Floats]:
+        """From raw scores of low rank to probabilities, by this carrier."""
+        return lambda raw: np.asarray(softmax(np.log(carrier) + raw @ self.basis_, axis=1))
+
     def probabilities(self, raw_prediction: ArrayLike) -> Floats:
         raw = np.asarray(raw_prediction, dtype=np.float64)
         raw = raw.reshape(len(raw), self.n_outputs)
-        logits = raw if self.rank is None else np.log(self.prior_) + raw @ self.basis_
-        return np.asarray(softmax(logits, axis=1))
+        return np.asarray(softmax(raw, axis=1)) if self.rank is None else self._tilted(self.prior_)(raw)

@@ -277,7 +277,7 @@ class OrdinalBuckets(BucketLoss):
 
     def settle(self, n_rounds: int) -> None:
         """The thresholds that a model of `n_rounds` rounds was trained and evaluated with."""
-        self.thresholds_ = [self.thresholds_, *(t for k, t in self._course if k < n_rounds)][-1]
+        self.thresholds_ = [self.thresholds_, *(t for k, t in self._course if k < max(n_rounds, 1))][-1]
         self._course, self._seen = [], None
 
     def probabilities(self, raw_prediction: ArrayLike) -> Floats:

@@ -238,7 +238,10 @@ def test_no_round_raises_the_training_loss(loss, engine):
         assert (np.diff(values) <= 1e-6 * np.abs(values[:-1])).all(), values
         assert values[-1] < values[0]
         final = np.average(model.loss_.value(y, model.predict_raw(X)), weights=weight)
-        assert final == pytest.approx(values[-1], rel=1e-5)
+        if model.loss_.decodes_with_residuals:  # what is learnt after the last round lowers the loss once more
+            assert final <= values[-1] * (1 + 1e-5)
+        else:
+            assert final == pytest.approx(values[-1], rel=1e-5)
 
 
 # -- intercepts and weights -------------------------------------------------------------------------------------------
