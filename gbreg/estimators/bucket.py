@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
 from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import ROUNDS, DistributionalPreset
-from gbreg.estimators.regressor import GBRegressor, as_labels
+from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import SoftmaxBuckets
-from gbreg.losses.base import check_sample_weight
 
 
 class BucketRegressor(DistributionalPreset):
@@ -144,19 +141,3 @@ class BucketRegressor(DistributionalPreset):
         loss = SoftmaxBuckets(**{name: getattr(self, name) for name in SoftmaxBuckets._get_param_names()})
         loss.check_parameters()
         return self._hurdle(loss) if self.zeros == "hurdle" else self._boosted(loss)
-
-    def _fit_model(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, eval_sample_weight: Any, callbacks: Sequence[Any] | None
-    ) -> None:
-        super()._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
-        model = self.model_
-        if not isinstance(model, HurdleRegressor) or model.classifier_ is None or model.regressor_ is None:
-            return
-        loss = model.regressor_.loss_
-        if loss.refines and loss.constant_ is None:
-            # Positive rows expect of the buckets what these hold. Times their chance of being positive, all rows should:
-            # what trees make of single large labels, zeros among the same features do not have.
-            labels = as_labels(self, y)
-            weight = np.ones(labels.size) if sample_weight is None else check_sample_weight(sample_weight, labels.size)
-            shares = loss.shares(labels[labels > 0], weight[labels > 0])
-            loss.meet(shares, model.regressor_.predict_raw(X), weight * model.predict_probability(X))

@@ -18,6 +18,7 @@ from gbreg.estimators.parts import as_sets, fit_part, n_rows, rows_where
 from gbreg.estimators.readout import Functional, check_distributional, read
 from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.links import NON_NEGATIVE
+from gbreg.losses import SoftmaxBuckets
 from gbreg.losses.base import Floats, check_inside, check_sample_weight
 
 
@@ -126,7 +127,22 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
                 n = f"{rows[1].size:,} of {labels.size:,} rows"
                 raise ValueError(f"regressor, which trains on the {n} with y > 0: {error}") from error
         self.probability_, self.classifier_, self.regressor_ = probability, classifier, regressor
+        self._meet_shares(X, labels, np.ones(labels.size) if weight is None else weight)
         return self
+
+    def _meet_shares(self, X: Any, labels: Floats, weight: Floats) -> None:
+        """Let all rows, each times its chance of being positive, expect of the buckets what the positive labels hold.
+
+        The positive rows do so by themselves. But what trees make of single large labels, zeros among the same features do
+        not have, and the sum over all rows would be low.
+        """
+        part = self.regressor_
+        loss = getattr(part, "loss_", None)
+        if self.classifier_ is None or not isinstance(loss, SoftmaxBuckets) or not loss.refines:
+            return
+        if loss.constant_ is None and part.calibrator_ is None:
+            shares = loss.shares(labels[labels > 0], weight[labels > 0])
+            loss.meet(shares, part.predict_raw(X), weight * self.predict_probability(X))
 
     def _labels(self, y: ArrayLike) -> Floats:
         labels = as_labels(self, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # Of `n_estimators`, where a model may be a hurdle: rounds of both boosters, or of the binary one and of the other.
 ROUNDS = [*BoostedRegressor._parameter_constraints["n_estimators"], tuple, list]
+# Labels other than 0, of which none should have more than half of the sum.
+_MANY = 20
 
 
 class Preset(BoostedRegressor, ABC):
@@ -106,6 +109,7 @@ class Preset(BoostedRegressor, ABC):
         self._validate_params()
         calibrator = self._new_calibrator()
         X = check_features(self, X, reset=True)
+        given = y, sample_weight
         pairs = as_pairs(eval_set, eval_sample_weight)
         if not pairs and (calibrator is not None or self.early_stopping_rounds is not None):
             (X, y, sample_weight), (X_held, y_held, w_held) = self._hold_out(X, y, sample_weight, groups)
@@ -113,6 +117,7 @@ class Preset(BoostedRegressor, ABC):
             if self.early_stopping_rounds is not None:
                 eval_set, eval_sample_weight = (X_held, y_held), w_held
         self._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
+        _warn_of_one_label(type(self).__name__, as_labels(self, given[0]), given[1])
         self.calibrator_ = None
         if calibrator is not None:
             (X_held, y_held), w_held = pairs[0]
@@ -219,6 +224,20 @@ class Preset(BoostedRegressor, ABC):
         tags.input_tags.sparse = True
         tags.target_tags.positive_only = self.y_domain.low >= 0
         return tags
+
+
+def _warn_of_one_label(who: str, y: Floats, sample_weight: Any) -> None:
+    """Warn where one of many rows has more than half of the labels' sum."""
+    size = np.abs(y) * (1.0 if sample_weight is None else np.asarray(sample_weight, dtype=np.float64))
+    if np.count_nonzero(size) < _MANY or not size.max() > 0.5 * size.sum():
+        return
+    row, share = int(size.argmax()), size.max() / size.sum()
+    warnings.warn(
+        f"{who}: row {row} alone, with y={y[row]:g}, has {share:.1%} of the sum of {y.size:,} labels: what is predicted of "
+        "that sum and of other rows' means says little. If it is a mistake, drop it or clip y; a log-normal mean cannot "
+        "bear it out, and means of the others are raised by it",
+        stacklevel=3,
+    )
 
 
 class DistributionalPreset(Preset):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import joblib
 
-from tests.benchmarks import families, fits, kernels, leaves, memory, report, startup, threads, tuning, xauc
+from tests.benchmarks import arrived, families, fits, kernels, leaves, memory, report, startup, threads, tuning, xauc
 from tests.benchmarks.measure import Plan, Table
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
     "tuning": tuning.tuning,
     "xauc": xauc.against_argsort,
     "report": report.of_ten_models,
+    "sums": arrived.at_defaults,
     "threads": threads.at_once,
 }
 PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
