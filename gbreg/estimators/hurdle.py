@@ -136,7 +136,7 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
         The positive rows do so by themselves. But what trees make of single large labels, zeros among the same features do
         not have, and the sum over all rows would be low.
         """
-        part = self.regressor_
+        part: Any = self.regressor_
         loss = getattr(part, "loss_", None)
         if self.classifier_ is None or not isinstance(loss, SoftmaxBuckets) or not loss.refines:
             return

@@ -88,4 +88,4 @@ def _newton(carrier: Floats, shares: Floats, found: Floats, products: Floats) ->
 def _moved(carrier: Floats, step: Floats) -> Floats:
     logarithm = np.log(carrier) + np.clip(step, -_FAR, _FAR)
     moved = np.maximum(np.exp(logarithm - logarithm.max()), _LEAST)
-    return moved / moved.sum()
+    return moved / moved.sum()  # type: ignore[no-any-return]
