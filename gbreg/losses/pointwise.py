@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import inf, log
+from math import inf, log, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
+from gbreg import kernels
 from gbreg.links import NON_NEGATIVE, POSITIVE, REALS, Interval, Link, Power, get_link
 from gbreg.losses.base import (
     Choice,
@@ -112,6 +113,15 @@ class Quantile(PointwiseLoss):
 
     def slopes(self) -> tuple[float, float]:
         return 1.0 - self.level, self.level
+
+    def step_bounds(self, learning_rate: float = 0.1) -> kernels.StepBounds:
+        # One curvature for both sides. With each side's own, the few rows on the steep one hold nearly all of it: leaves
+        # without them count for nothing, and 600 log-normal labels were predicted by a constant at level 0.95 (XGBoost).
+        # The least that descends, half the rate of the steeper slope's, learns leaves by heart; their geometric mean was
+        # the best of three on held-out rows, at levels from 0.05 to 0.99, near what engines' renewed leaves reach.
+        over, under = self.slopes()
+        both = max(sqrt(over * under), 0.5 * learning_rate * max(over, under))
+        return super().step_bounds(learning_rate)._replace(over=both / over, under=both / under)
 
     def native_form(self) -> NativeForm | None:
         return NativeForm("quantile", {"level": self.level}, curvature=1.0) if self.link_.name == "identity" else None

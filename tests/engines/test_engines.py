@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from scipy.special import expit
+from sklearn.metrics import mean_pinball_loss
 
 from gbreg import GBRegressor
 from gbreg.engines import ENGINES as KNOWN
@@ -28,6 +29,7 @@ from gbreg.losses import (
     LogNormal,
     NativeForm,
     Poisson,
+    Quantile,
     SoftmaxBuckets,
     SquaredError,
     TransformedSquaredError,
@@ -631,3 +633,20 @@ def test_catboost_warns_of_its_calls_per_row(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("gbreg.engines.catboost._SECONDS_A_ROW", 0.5)
     with pytest.warns(UserWarning, match=r"LogNormal has 2 outputs, .* about 3 minutes for these 200 rows and 2 rounds"):
         small("log_normal", "catboost", n_estimators=2).fit(X, y)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_high_quantiles_are_learnt_from_few_rows(engine: str) -> None:
+    """The rows of the steep side once held nearly all curvature, and XGBoost grew no tree."""
+
+    def rows(n: int, seed: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(n, 4))
+        return X, np.exp(0.8 * X[:, 0] + 0.3 * X[:, 1] ** 2 + rng.normal(0, 0.7, n))
+
+    X, y = rows(600, 0)
+    model = GBRegressor(Quantile(0.95), engine=engine, native=False, n_jobs=1).fit(X, y)
+    X, y = rows(5000, 1)
+    learnt = mean_pinball_loss(y, model.predict(X), alpha=0.95)
+    constant = mean_pinball_loss(y, np.full(y.size, model.loss_.predict(model.loss_.intercept_)[0]), alpha=0.95)
+    assert learnt < 0.85 * constant

@@ -225,7 +225,6 @@ def test_the_parameters_of_every_part_count(tmp_path: Path) -> None:
         (np.random.RandomState(0), "RandomState 7968322ded067686"),
         (object(), "<object object>"),
     ],
-    ids=str,
 )
 def test_parameters_of_every_kind_are_told_the_same_in_every_process(value: Any, told: Any) -> None:
     assert _described(value) == told
