@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import joblib
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 _PROCESS = os.getpid()
 
