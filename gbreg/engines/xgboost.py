@@ -232,8 +232,9 @@ class XGBoost(Engine):
                 "disable_default_eval_metric": 1,
             }
         # One tree an output, unless multi_strategy is given. Vector leaves over that, CPU time of a fit, 100,000 x 30 rows,
-        # one thread: buckets of rank 2 and 4 1.4, shared thresholds with a spread 1.7, ZILN 1.7, held-out loss within
-        # 0.5%; full softmax of 20 buckets on 50,000 rows 1.7, held-out loss 0.8% lower.
+        # one thread, XGBoost 3.2: buckets of rank 2 and 4 1.4, shared thresholds with a spread 1.7, ZILN 1.7, held-out loss
+        # within 0.5%; full softmax of 20 buckets on 50,000 rows 1.7, held-out loss 0.8% lower. XGBoost 3.4.1, 50,000 rows:
+        # rank 2 1.00, rank 4 0.85, held-out loss 0.03% and 0.08% higher.
         outputs = {"num_target": task.n_outputs} if task.n_outputs > 1 else {}
         return {**params, **outputs, "objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": 1}
 
