@@ -257,7 +257,7 @@ def test_early_stopping_on_a_named_metric_goes_the_right_way(
     engine: str, api: str, name: str, data: Any, loss: Huberpp
 ) -> None:
     best, history = early_stopping(engine, api, loss, metric(name, engine, api, loss=loss), data)
-    assert 5 <= best < 290
+    assert 1 < best < 290  # the wrong way the first round would be the best; ranks are at their best after 4 on XGBoost 3.4
     turned = name == "spearman" and engine != "xgboost"
     assert (np.argmax(history) if turned else np.argmin(history)) + 1 == best
     if name == "spearman":
