@@ -3,8 +3,8 @@
 # same model in any unit of the label: the sum of predictions over the sum of labels is 1 within a percent, for dollars, cents
 # and thousandths.
 # Seen: interpret-core 0.7.8, defaults. 90% zeros, log-normal amounts with a mean of 0.6 and a maximum of 300: the ratio is 1
-# for the unit itself and for a hundredth of it, 5e51 for a thousandth, infinite for a ten-thousandth, without a warning. From
-# its start at raw score 0 a leaf's first step, the sum of labels over the sum of predictions, grows with the unit.
+# for the unit itself and for a hundredth of it, 5e51 for a thousandth, infinite for a ten-thousandth, without a warning.
+# The cause was not looked for.
 # Output seen:
 #   unit x 1: sum of predictions / sum of labels 1.000e+00, intercept -0.95
 #   unit x 100: sum of predictions / sum of labels 1.000e+00, intercept 3.66

@@ -2,8 +2,8 @@
 # Guess: scikit-learn's HistGradientBoostingRegressor(loss="gamma") takes guarded Newton steps, so that the deviance of its
 # training rows falls in every round, at its default learning rate of 0.1 at least.
 # Seen: scikit-learn 1.9.1. Exponential labels whose log mean has a slope of 1.5 in one feature: the first round takes the
-# mean deviance from that of the best constant, 3.3, to 9 million, and a rate of 0.3 ends at 1e61. The Hessian is the exact
-# one, y / mu, which is near 0 where the start is far above a leaf's labels: the leaf's step, -sum(g) / sum(h), has no bound.
+# mean deviance from that of the best constant, 3.3, to 9 million, and a rate of 0.3 ends at 1e61. A likely cause, not
+# traced in its source: the exact Hessian, y / mu, is near 0 where the start is far above a leaf's labels: the leaf's step, -sum(g) / sum(h), has no bound.
 # Output seen:
 #   rate 0.1: constant 3.329e+00, after round 1 8.575e+06, after round 50 6.386e+04
 #   rate 0.3: constant 3.329e+00, after round 1 6.901e+29, after round 50 5.192e+61
