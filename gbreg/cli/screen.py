@@ -40,18 +40,29 @@ def status(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr over the fits of a comparison."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def bar(*texts: Any) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr, called with what is done, of how many, and what it says; silent where there is no terminal.
 
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    rich before 14.3 ends a disabled bar with an empty line, so none is started.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     console = make_console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+    if not console.is_terminal:
+        yield lambda done, total, text: None
+        return
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), *texts, TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task("", total=None)
+        yield lambda done, total, text: shown.update(task, completed=done, total=total, description=text)
 
-        def on_fit(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
 
+@contextmanager
+def progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar over the fits of a comparison."""
+    from rich.progress import TimeElapsedColumn
+
+    with bar(TimeElapsedColumn()) as on_fit:
         yield on_fit
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gbreg.cli.options import Drop, Jobs, Keep, Option, Report, Rounds, Seed, Table, Target, typer
-from gbreg.cli.screen import command_line, fail, make_console, say
+from gbreg.cli.screen import bar, command_line, fail, make_console, say
 from gbreg.cli.training import engine_names
 
 
@@ -166,20 +166,16 @@ def _scores(score: Any, metrics: list[str]) -> str:
 @contextmanager
 def _live() -> Iterator[Any]:
     """A line that says where the study stands; every tenth trial where there is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from gbreg.compare import number
 
     console = make_console(stderr=True)
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+    with bar() as move:
 
         def each(p: Any) -> None:
             best = "no score yet" if p.score is None else f"best {number(p.score)}"
             left = f"{p.seconds_left / 60:.0f} min" if p.seconds_left >= 90 else f"{p.seconds_left:.0f} s"
             text = f"{best}, {p.pruned} pruned, {p.failed} failed, {left} left"
-            bar.update(task, completed=p.done, total=p.total, description=text)
+            move(p.done, p.total, text)
             if not console.is_terminal and (p.done % 10 == 0 or p.done == p.total):
                 console.print(f"{p.done} of {p.total} trials: {text}")
 

@@ -210,7 +210,7 @@ def _drawing() -> Iterator[Any]:
     before = plt.get_fignums()
     try:
         with plt.rc_context(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"optuna\.visualization\.matplotlib\.", ExperimentalWarning)
+            warnings.filterwarnings("ignore", r"plot_|optuna\.visualization\.matplotlib\.", ExperimentalWarning)
             yield plots
     finally:
         for number in set(plt.get_fignums()) - set(before):
