@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from gbreg import GBRegressor, metric, objective
-from gbreg.engines.base import Objective
+from gbreg.engines import Objective
 from gbreg.losses import ZILN, LogNormal, OrdinalBuckets, SoftmaxBuckets
 from tests.test_callables import APIS, ENGINES, catboost, early_stopping, lgb, train, wrapper, xgb
 

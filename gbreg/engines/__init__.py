@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import difflib
 
-from gbreg.engines.base import (
-    EachRound,
-    Engine,
-    Features,
-    Monitor,
-    Objective,
-    OnRound,
-    Rows,
-    Task,
-    TreeParameters,
-    scores_shape,
-)
 from gbreg.engines.binned import SharedBins
 from gbreg.engines.catboost import CatBoost
+from gbreg.engines.engine import Engine
 from gbreg.engines.lightgbm import LightGBM
+from gbreg.engines.monitor import EachRound, Monitor, OnRound
+from gbreg.engines.objective import Objective
+from gbreg.engines.rows import Features, Rows
+from gbreg.engines.scores import scores_shape
+from gbreg.engines.task import Task, TreeParameters
 from gbreg.engines.threads import thread_count, training_threads
 from gbreg.engines.xgboost import XGBoost
 

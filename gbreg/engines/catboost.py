@@ -15,21 +15,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from gbreg.engines.base import (
-    Engine,
-    Features,
-    Monitor,
-    Objective,
-    Rows,
-    Task,
-    as_single,
-    normalised,
-    place_constraints,
-    power_of_four,
-    safe_names,
-)
 from gbreg.engines.binned import binned, sharing
+from gbreg.engines.constraints import place_constraints
+from gbreg.engines.engine import Engine, normalised
+from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import all_equal, has_close_slopes, is_renewed
+from gbreg.engines.objective import Objective
+from gbreg.engines.rows import Features, Rows, as_single, safe_names
+from gbreg.engines.scores import power_of_four
+from gbreg.engines.task import Task
 from gbreg.losses.base import Floats, NativeForm
 
 _NATIVE = {

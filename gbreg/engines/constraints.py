@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from gbreg.engines.rows import Features
+
 Which = int | str
 _FORMS = "a list with one sign a column, or {column: sign} with names or indices, signs -1, 0 or 1"
 
@@ -132,3 +134,14 @@ def place(column: Which, n_features: int, names: Sequence[str] | None, argument:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"engine_params: {argument} names column {column!r}: {hint}Columns are {', '.join(names)}")
     return list(names).index(column)
+
+
+def place_constraints(params: dict[str, Any], X: Features) -> None:
+    """Turn constraints that are given, in any form, into one sign a column and lists of indices; drop those without any."""
+    n = X.values.shape[1]
+    given = params.pop("monotone_constraints", None)
+    if given is not None and any(placed := monotone_list(given, n, X.names, X.categorical)):
+        params["monotone_constraints"] = placed
+    given = params.pop("interaction_constraints", None)
+    if given is not None:
+        params["interaction_constraints"] = interaction_lists(given, n, X.names)

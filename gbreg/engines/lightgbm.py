@@ -10,20 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from gbreg.engines.base import (
-    Engine,
-    Features,
-    Monitor,
-    Objective,
-    Rows,
-    Task,
-    as_single,
-    normalised,
-    place_constraints,
-    safe_names,
-)
 from gbreg.engines.binned import binned
+from gbreg.engines.constraints import place_constraints
+from gbreg.engines.engine import Engine, normalised
+from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import all_equal, is_median, is_renewed, step_limit, within_limit
+from gbreg.engines.objective import Objective
+from gbreg.engines.rows import Features, Rows, as_single, safe_names
+from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
 from gbreg.losses.base import Floats, NativeForm
 

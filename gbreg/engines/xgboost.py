@@ -12,21 +12,15 @@ import numpy as np
 import scipy.sparse
 
 from gbreg import kernels
-from gbreg.engines.base import (
-    Engine,
-    Features,
-    Monitor,
-    Objective,
-    Rows,
-    Task,
-    as_single,
-    normalised,
-    place_constraints,
-    power_of_four,
-    safe_names,
-)
 from gbreg.engines.binned import binned
+from gbreg.engines.constraints import place_constraints
+from gbreg.engines.engine import Engine, normalised
+from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import is_renewed, step_limit, within_limit
+from gbreg.engines.objective import Objective
+from gbreg.engines.rows import Features, Rows, as_single, safe_names
+from gbreg.engines.scores import power_of_four
+from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
 from gbreg.links import get_link
 from gbreg.losses.base import Floats, NativeForm

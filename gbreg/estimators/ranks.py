@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gbreg.engines.base import Singles
+from gbreg.engines.rows import Singles
 from gbreg.losses.base import Floats
 
 HUGE = float(np.finfo(np.float32).max)

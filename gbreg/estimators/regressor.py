@@ -30,7 +30,7 @@ from gbreg.engines import (
     thread_count,
     training_threads,
 )
-from gbreg.engines.base import TrainableLoss
+from gbreg.engines.scores import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import Columns, check_columns
 from gbreg.estimators.progress import progress

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from gbreg.engines.base import TrainableLoss, scores_shape
+from gbreg.engines.scores import TrainableLoss, scores_shape
 from gbreg.estimators import GBRegressor
 from gbreg.losses import PointwiseLoss, loss_from_json
 from gbreg.losses.base import Floats

@@ -17,7 +17,7 @@ from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, W
 from gbreg.calibration import IsotonicCalibrator
 from gbreg.compare import compare
 from gbreg.engines import Features, get_engine
-from gbreg.engines.base import safe_names
+from gbreg.engines.rows import safe_names
 from gbreg.estimators.ranks import learn_knots, ranks_of
 from gbreg.losses import SquaredError
 from gbreg.reporting import report
