@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.engines import catboost, get_engine, lightgbm, thread_count, xgboost
 from gbreg.engines.monitor import MetricLike
 from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Singles
 from gbreg.engines.scores import TrainableLoss, check_shapes, scores_shape
-from gbreg.losses.base import Floats, Loss, PointwiseLoss, check_sample_weight, fitted
+from gbreg.losses.base import Loss, fitted
+from gbreg.losses.pointwise import PointwiseLoss
 from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
 

@@ -79,6 +79,7 @@ class Interval:
 REALS = Interval(-inf, inf)
 POSITIVE = Interval(0, inf)
 NON_NEGATIVE = Interval(0, inf, "low")
+UNIT = Interval(0, 1)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg import estimators
+from gbreg._own_classes import not_imported, own_module
 from gbreg.calibration import CALIBRATORS, PITCalibrator, SegmentedCalibrator
 from gbreg.engines import ENGINES
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import Columns
 from gbreg.losses import Loss, loss_from_json
-from gbreg.losses.base import not_imported, own_module
 
 FORMAT = 2
 _READ = (1, 2)  # 1, before columns as ranks, is read as it is

@@ -6,10 +6,9 @@ argument, the value, what would be allowed, and the way out.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from gbreg._checks import Floats, check_sample_weight, nearest
+from gbreg._errors import InputError
+
 Mask = NDArray[np.bool_]
 
 PARQUET = (".parquet", ".pq")
@@ -28,21 +29,6 @@ ARROW = (".arrow", ".feather", ".ipc")
 
 # Above this share of distinct values a whole-number or text column is taken for a key.
 KEY_SHARE = 0.9
-
-
-class InputError(ValueError):
-    """Something the user gave is not allowed; the text is the whole explanation, in one line."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``"did you mean 'price'? "`` for the nearest known name, or nothing.
-
-    >>> nearest("prise", ["price", "weight"])
-    "did you mean 'price'? "
-    """
-    by_lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return f"did you mean {by_lower[near[0]]!r}? " if near else ""
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
@@ -254,8 +240,6 @@ def weights(table: Any, name: str | None) -> Floats | None:
     """The weight column: finite, not negative, not all zero."""
     if name is None:
         return None
-    from gbreg.losses.base import check_sample_weight
-
     values = numbers(table, check_column(table, name, "--weight"), "--weight")
     try:
         return check_sample_weight(values, values.size, f"--weight {name!r}")

@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, ZILNRegressor
+from gbreg._errors import InputError
 from gbreg.compare import (
     SHOWN,
     Leaderboard,
@@ -34,7 +35,6 @@ from gbreg.compare import (
 )
 from gbreg.losses import AM, Gamma, Huberpp, SquaredError, Tweedie, get_loss, known_losses
 from gbreg.reporting.scores import scored
-from gbreg.tables import InputError
 
 FAST = GBRegressor(n_estimators=8, learning_rate=0.2, n_jobs=1, random_state=3)
 

@@ -12,7 +12,9 @@ import gbreg
 PACKAGE = Path(gbreg.__file__).parent
 # Bottom to top. A module may import from its own layer and from those below.
 LAYERS = [
+    {"_errors", "_own_classes"},
     {"links"},
+    {"_checks"},
     {"kernels"},
     {"discretize"},
     {"distribution"},

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from gbreg import GBRegressor, kernels
 from gbreg.losses import AM, ZILN, Huber, Huberpp, LogNormal, SoftmaxBuckets, SquaredError
-from gbreg.losses.base import PointwiseLoss
+from gbreg.losses.pointwise import PointwiseLoss
 
 # -- elementary functions ---------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gbreg import tables
-from gbreg.tables import InputError
+from gbreg._errors import InputError
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".arrow", ".feather", ".ipc")
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg.losses.base import Floats, as_numbers, check_sample_weight
+from gbreg._checks import Floats, as_numbers, check_sample_weight
 
 Indices = NDArray[np.intp]
 

@@ -9,9 +9,9 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 from sklearn.utils._param_validation import Interval
 
+from gbreg._checks import Floats
 from gbreg.calibration.base import Indices, OneCurve
 from gbreg.discretize import bucket_of, make_edges
-from gbreg.losses.base import Floats
 
 
 class RatioCalibrator(OneCurve):

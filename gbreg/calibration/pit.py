@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.distribution import Distribution, Recalibrated
-from gbreg.losses.base import Floats, check_sample_weight
 
 
 class PITCalibrator(BaseEstimator):  # type: ignore[misc]

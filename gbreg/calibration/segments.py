@@ -11,8 +11,8 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats
 from gbreg.calibration.base import Calibrator, Indices, finite, level, used_rows
-from gbreg.losses.base import Floats
 
 
 class SegmentedCalibrator(Calibrator):

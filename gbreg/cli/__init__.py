@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import gbreg
+from gbreg._errors import InputError
 from gbreg.cli.evaluation import evaluate
 from gbreg.cli.options import INSTALL, Option, typer
 from gbreg.cli.screen import fail
@@ -40,8 +41,6 @@ def _group() -> Any:
             except typer.Abort:
                 fail("interrupted", 130)
             except ValueError as error:
-                from gbreg.tables import InputError
-
                 if not isinstance(error, InputError):
                     raise
                 fail(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from gbreg._errors import InputError
 from gbreg.cli.options import Option, Report, Segment, Table, Target, typer
 from gbreg.cli.screen import command_line, say, show
 
@@ -40,7 +41,7 @@ def evaluate(
     try:
         board = scored(predictions, y, w)
     except ValueError as error:
-        raise tables.InputError(f"table {str(table)!r}: {error}") from error
+        raise InputError(f"table {str(table)!r}: {error}") from error
     show(board)
     say("")
     for name, predicted in predictions.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import gbreg
+from gbreg._errors import InputError
 from gbreg.cli.options import (
     TABLES,
     Drop,
@@ -84,7 +85,7 @@ def compare(
     if segment is not None:
         tables.check_column(data, segment, "--segment")
         if report is None:
-            raise tables.InputError("--segment is for the page: give --report page.html too")
+            raise InputError("--segment is for the page: give --report page.html too")
     if report is not None:
         tables.check_writable(report, "--report")
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, time, weight))
@@ -198,7 +199,7 @@ def fit(
         with status(f"Training {loss} on {engine}"):
             estimator.fit(prepared.table, y, weights)
     except ValueError as error:  # what fit refuses before training: labels outside the loss's domain, for example
-        raise tables.InputError(" ".join(str(error).split())) from error
+        raise InputError(" ".join(str(error).split())) from error
     estimator.save(model)
     done = max((part.best_iteration_ for part in fitted_parts(estimator)), default=0)
     say(f"Trained {loss} on {len(y):,} rows, {done} rounds of {engine}. Saved to {model}")
@@ -223,7 +224,7 @@ def predict(
     data = tables.read_table(table)
     copied = tables.column_list(data, keep or (), "--keep")
     if "prediction" in copied:
-        raise tables.InputError("--keep 'prediction' would clash with the column that is written: rename it in the table")
+        raise InputError("--keep 'prediction' would clash with the column that is written: rename it in the table")
     tables.check_suffix(out)
     tables.check_writable(out, "--out")
     loaded = _load(model)
@@ -283,7 +284,6 @@ def demo(
 
 def _estimator(rounds: int, learning_rate: float, early_stopping: int | None, seed: int, n_jobs: int | None) -> Any:
     from gbreg import GBRegressor
-    from gbreg.tables import InputError
 
     # typer could check ranges too, but says neither the value nor, in some versions, the option.
     for option, value, least in (("--rounds", rounds, 1), ("--early-stopping", early_stopping, 1), ("--seed", seed, 0)):
@@ -304,7 +304,6 @@ def engine_names(names: Sequence[str]) -> list[str]:
     """Engine names with "all" spelled out, each known and installed."""
     from gbreg.compare import installed_engines
     from gbreg.engines import get_engine
-    from gbreg.tables import InputError
 
     asked = [part.strip() for name in names for part in name.split(",")]
     spelled = [engine for name in asked for engine in (installed_engines() if name == "all" else [name])]
@@ -318,7 +317,6 @@ def engine_names(names: Sequence[str]) -> list[str]:
 
 def _parameters(given: Sequence[str] | None) -> dict[str, Any]:
     from gbreg.compare import parse_value
-    from gbreg.tables import InputError
 
     found = {}
     for text in given or ():
@@ -330,8 +328,6 @@ def _parameters(given: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _load(path: Path) -> Any:
-    from gbreg.tables import InputError
-
     if not path.is_file():
         raise InputError(f"--model {str(path)!r}: no such file; train one with gbreg fit")
     try:
@@ -341,8 +337,6 @@ def _load(path: Path) -> Any:
 
 
 def _trained_on(model: Any, path: Path) -> list[str]:
-    from gbreg.tables import InputError
-
     if getattr(model, "feature_names_in_", None) is None:
         raise InputError(
             f"--model {str(path)!r} was trained on an array, without column names: load it with gbreg.load in Python"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+from gbreg._errors import InputError
 from gbreg.cli.options import Drop, Jobs, Keep, Option, Report, Rounds, Seed, Table, Target, typer
 from gbreg.cli.screen import bar, command_line, fail, make_console, say
 from gbreg.cli.training import engine_names
@@ -77,11 +78,11 @@ def tune(
     try:
         metrics = [directed(name) for name in metric]
     except ValueError as error:
-        raise tables.InputError(f"--metric: {error}") from error
+        raise InputError(f"--metric: {error}") from error
     if trials < 1:
-        raise tables.InputError(f"--trials {trials} must be at least 1")
+        raise InputError(f"--trials {trials} must be at least 1")
     if folds is not None and folds < 2:
-        raise tables.InputError(f"--folds {folds} must be at least 2; leave it out for one held-out fifth of the rows")
+        raise InputError(f"--folds {folds} must be at least 2; leave it out for one held-out fifth of the rows")
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")
     if split is not None:
@@ -119,7 +120,7 @@ def tune(
                 progress=progress,
             )
         except ValueError as error:
-            raise tables.InputError(" ".join(str(error).split())) from error
+            raise InputError(" ".join(str(error).split())) from error
         except NoBestError as error:
             found = error.found
     _tell(found)

@@ -11,6 +11,8 @@ from typing import Any
 
 from sklearn.base import BaseEstimator, clone
 
+from gbreg._checks import nearest
+from gbreg._errors import InputError
 from gbreg.engines import ENGINES
 from gbreg.estimators import (
     BucketRegressor,
@@ -24,9 +26,8 @@ from gbreg.estimators import (
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import Loss, get_loss, known_losses
-from gbreg.losses.base import ELSEWHERE
+from gbreg.losses.registry import ELSEWHERE
 from gbreg.losses.vector import VectorLoss
-from gbreg.tables import InputError, nearest
 
 # What a name that is no loss stands for. A name that is both, such as ziln, is the estimator.
 PRESETS: dict[str, type[Preset]] = {

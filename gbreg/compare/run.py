@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from gbreg._checks import as_numbers, check_inside, check_sample_weight
 from gbreg.compare import models
 from gbreg.compare.leaderboard import SHOWN, Leaderboard, Profile, Row, Skipped
 from gbreg.engines import get_engine
@@ -19,7 +20,6 @@ from gbreg.estimators import D2QRegressor, GBRegressor
 from gbreg.kernels import PARALLEL_ROWS
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import Loss, get_loss
-from gbreg.losses.base import as_numbers, check_inside, check_sample_weight
 from gbreg.metrics import METRICS
 from gbreg.metrics.base import quietly
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from gbreg._checks import Floats
 from gbreg.engines.binned import binned, sharing
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
@@ -24,7 +25,7 @@ from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
-from gbreg.losses.base import Floats, NativeForm
+from gbreg.losses.native import NativeForm
 
 _NATIVE = {
     "squared_error": "RMSE",

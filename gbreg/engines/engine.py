@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.engines.constraints import signs
 from gbreg.engines.parameters import own_parameters
 from gbreg.engines.rows import Features, Singles
 from gbreg.engines.task import Task, TreeParameters
 from gbreg.engines.threads import thread_count
-from gbreg.losses.base import Floats, NativeForm
+from gbreg.losses.native import NativeForm
 
 
 class Engine(ABC):

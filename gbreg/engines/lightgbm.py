@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.engines.binned import binned
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
@@ -19,7 +20,7 @@ from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
-from gbreg.losses.base import Floats, NativeForm
+from gbreg.losses.native import NativeForm
 
 _NATIVE = {
     "squared_error": "regression",

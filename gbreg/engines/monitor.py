@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.engines.rows import Rows
 from gbreg.engines.scores import scores_shape
-from gbreg.losses.base import Floats, Loss
+from gbreg.losses.base import Loss
 
 OnRound = Callable[[int, float | None], bool | None]
 

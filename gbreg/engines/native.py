@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gbreg.losses.base import Floats, NativeForm
+from gbreg._checks import Floats
+from gbreg.losses.native import NativeForm
 
 _RENEWED = frozenset({"absolute_error", "quantile"})
 _LOG_SCORES = frozenset({"poisson", "gamma", "tweedie", "cross_entropy", "cross_entropies"})

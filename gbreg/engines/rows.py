@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from gbreg.losses.base import Floats
+from gbreg._checks import Floats
 
 Singles = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gbreg.losses.base import PointwiseLoss
+from gbreg.losses.pointwise import PointwiseLoss
 from gbreg.losses.vector import VectorLoss
 
 TrainableLoss = PointwiseLoss | VectorLoss

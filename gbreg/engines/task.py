@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from gbreg import kernels
+from gbreg._checks import Floats
 from gbreg.engines.monitor import Monitor
 from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Rows
 from gbreg.engines.scores import TrainableLoss
 from gbreg.links import get_link
-from gbreg.losses.base import Floats, NativeForm
+from gbreg.losses.native import NativeForm
 from gbreg.losses.vector import VectorLoss
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 
 from gbreg import kernels
+from gbreg._checks import Floats
 from gbreg.engines.binned import binned
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
@@ -23,7 +24,7 @@ from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
 from gbreg.links import get_link
-from gbreg.losses.base import Floats, NativeForm
+from gbreg.losses.native import NativeForm
 
 _NATIVE = {
     "squared_error": "reg:squarederror",

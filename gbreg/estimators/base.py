@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from gbreg._checks import Floats
 from gbreg.calibration import CALIBRATORS, AnyCalibrator, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
 from gbreg.estimators.readout import Functional, check_distributional
-from gbreg.losses.base import Floats
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution

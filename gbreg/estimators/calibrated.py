@@ -15,6 +15,7 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, Savable, new_calibrator
@@ -25,7 +26,6 @@ from gbreg.estimators.preset import Preset
 from gbreg.estimators.readout import Functional, check_distributional, read
 from gbreg.estimators.regressor import GBRegressor, as_labels, check_groups, check_order
 from gbreg.losses import get_loss
-from gbreg.losses.base import Floats, check_sample_weight
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution

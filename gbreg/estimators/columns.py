@@ -14,9 +14,9 @@ import scipy.sparse
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, validate_data
 
+from gbreg._checks import Floats, refuse_times
 from gbreg.engines import Engine, Features
 from gbreg.estimators.ranks import HUGE, learn_knots, ranks_of
-from gbreg.losses.base import Floats, refuse_times
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.discretize import bucket_of, make_edges
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features, numeric_column
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.regressor import as_labels, check_groups
-from gbreg.losses.base import Floats, check_sample_weight, weighted_quantile
+from gbreg.losses.scales import weighted_quantile
 from gbreg.metrics import mid_ranks
 
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats, check_inside, check_sample_weight
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.base import Savable
 from gbreg.estimators.columns import check_features
@@ -19,7 +20,6 @@ from gbreg.estimators.readout import Functional, check_distributional, read
 from gbreg.estimators.regressor import as_labels, check_groups
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import SoftmaxBuckets
-from gbreg.losses.base import Floats, check_inside, check_sample_weight
 
 
 class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]

@@ -10,12 +10,12 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.engines import get_engine
 from gbreg.engines.constraints import monotone_list
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import check_features, column_names, take_rows
 from gbreg.estimators.regressor import as_pairs
-from gbreg.losses.base import Floats, check_sample_weight
 
 
 def fit_part(

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval as RealInterval
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats, check_inside, check_sample_weight
 from gbreg.calibration import AnyCalibrator, Calibrator, PITCalibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
@@ -23,7 +24,7 @@ from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import READOUTS, Functional, read
 from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, check_groups, hold_out
 from gbreg.links import NON_NEGATIVE, Interval
-from gbreg.losses.base import Floats, Loss, check_inside, check_sample_weight
+from gbreg.losses.base import Loss
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution

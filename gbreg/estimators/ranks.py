@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.engines.rows import Singles
-from gbreg.losses.base import Floats
 
 HUGE = float(np.finfo(np.float32).max)
 # At least as many as the most bins, so that no engine could tell more apart; in float32, codes up to it have a resolution of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from gbreg.losses.base import Floats
+from gbreg._checks import Floats
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution

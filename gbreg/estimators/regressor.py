@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from gbreg._checks import Floats, check_sample_weight, refuse_times
 from gbreg.calibration import AnyCalibrator, PITCalibrator
 from gbreg.engines import (
     EachRound,
@@ -36,7 +37,7 @@ from gbreg.estimators.columns import Columns, check_columns
 from gbreg.estimators.progress import progress
 from gbreg.estimators.readout import Functional, read
 from gbreg.losses import NativeForm, get_loss
-from gbreg.losses.base import Floats, Loss, check_sample_weight, refuse_times
+from gbreg.losses.base import Loss
 from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
 from gbreg.metrics.base import quietly

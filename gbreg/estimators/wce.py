@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats, check_inside, check_sample_weight
 from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import check_features, take_rows
@@ -17,7 +18,6 @@ from gbreg.estimators.preset import Preset
 from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import WCE
-from gbreg.losses.base import Floats, check_inside, check_sample_weight
 from gbreg.losses.odds import GeometricFit, as_classification, geometric_fit
 
 

@@ -13,11 +13,13 @@ from scipy.optimize import root
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats
 from gbreg.discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label, soft_labels
 from gbreg.links import NON_NEGATIVE
-from gbreg.losses.base import Choice, Floats, Integers, LogUniform, NativeForm, SearchSpace
 from gbreg.losses.bucketing import BucketLoss, row_bucket
 from gbreg.losses.carrier import expected, met, scaled
+from gbreg.losses.native import NativeForm
+from gbreg.losses.ranges import Choice, Integers, LogUniform, SearchSpace
 
 # How far, in log-odds between any two buckets, one row may ask its leaf to move.
 _FAR = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.linalg import LinAlgError, solve
 
-from gbreg.losses.base import Floats
+from gbreg._checks import Floats
 
 # Rows whose probabilities of all buckets are held at once.
 _BLOCK = 2**13

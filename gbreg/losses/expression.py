@@ -20,7 +20,8 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 from gbreg.links import POSITIVE, REALS, Interval, Link
-from gbreg.losses.base import LogUniform, PointwiseLoss, SearchSpace, Uniform
+from gbreg.losses.pointwise import PointwiseLoss
+from gbreg.losses.ranges import LogUniform, SearchSpace, Uniform
 
 Function = Callable[..., Any]
 Value = Any  # a Fraction or float while constant, a sympy expression or condition otherwise

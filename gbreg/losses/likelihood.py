@@ -10,8 +10,11 @@ from math import exp, expm1, log
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.links import NON_NEGATIVE, POSITIVE, Interval
-from gbreg.losses.base import Floats, NativeForm, PointwiseLoss, Uniform
+from gbreg.losses.native import NativeForm
+from gbreg.losses.pointwise import PointwiseLoss
+from gbreg.losses.ranges import Uniform
 
 
 class MeanLikelihood(PointwiseLoss):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
+from gbreg._checks import Floats
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.links import NON_NEGATIVE, POSITIVE
-from gbreg.losses.base import Floats
 from gbreg.losses.vector import VectorLoss
 
 _HALF_LOG_2PI = 0.5 * log(2 * pi)

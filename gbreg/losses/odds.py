@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gbreg._checks import Floats, check_inside, check_sample_weight
 from gbreg.kernels import StepBounds
 from gbreg.links import NON_NEGATIVE, POSITIVE, Interval, Link, Log, LogLog2, expit, log_step_limit, softplus
-from gbreg.losses.base import Choice, Floats, Loss, NativeForm, PointwiseLoss, check_inside, check_sample_weight
+from gbreg.losses.base import Loss
+from gbreg.losses.native import NativeForm
+from gbreg.losses.pointwise import PointwiseLoss
+from gbreg.losses.ranges import Choice
 
 # Engines keep the soft label w / (1 + w) in float32: at 1e4 the w it implies is 0.03% off, at 1e6 1.3%.
 LARGEST_NATIVE_WEIGHT = 1e4

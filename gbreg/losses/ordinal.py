@@ -11,10 +11,12 @@ from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg import kernels
+from gbreg._checks import Floats
 from gbreg.discretize import bucket_of
-from gbreg.losses.base import Choice, Floats, Integers, NativeForm
 from gbreg.losses.bucketing import BucketLoss, row_bucket
+from gbreg.losses.native import NativeForm
 from gbreg.losses.odds import steps_are_short
+from gbreg.losses.ranges import Choice, Integers
 from gbreg.losses.thresholds import BLOCK, LEAST_GAP, Scored, improved
 
 # How far, in log-odds, one row may ask its leaf to move an output of its own.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, solveh_banded
 
-from gbreg.losses.base import Floats
+from gbreg._checks import Floats
 
 # Thresholds nearer than this are too near for doubles.
 LEAST_GAP = 1e-12

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg import kernels
-from gbreg.losses.base import Floats, Loss, check_sample_weight
+from gbreg._checks import Floats, check_sample_weight
+from gbreg.losses.base import Loss
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 
-from gbreg.losses.base import as_numbers
+from gbreg._checks import as_numbers
 
 Floats = NDArray[np.float64]
 

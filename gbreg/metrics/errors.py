@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from gbreg.losses.base import as_numbers
+from gbreg._checks import as_numbers
 from gbreg.metrics.base import Floats, check_finite, checked, is_distribution, undefined
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbreg.losses.base import as_numbers
+from gbreg._checks import as_numbers
 from gbreg.metrics.base import Floats, check_finite, checked, codes, levels, quietly, undefined
 
 _NO_TOTAL = "the labels sum to 0"

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from gbreg.discretize import soft_labels
 from gbreg.kernels import map_scalar
-from gbreg.losses.base import Loss, PointwiseLoss, get_loss
+from gbreg.losses.base import Loss
+from gbreg.losses.pointwise import PointwiseLoss
+from gbreg.losses.registry import get_loss
 from gbreg.metrics.base import checked
 from gbreg.plots import style
 from gbreg.plots.base import Display, OfPredictions, labelled

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
+from gbreg._checks import Floats
 from gbreg.engines.scores import TrainableLoss, scores_shape
 from gbreg.estimators import GBRegressor
 from gbreg.losses import PointwiseLoss, loss_from_json
-from gbreg.losses.base import Floats
 from gbreg.persistence import load
 
 EPS = float(np.finfo(np.float64).eps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import clone
 
-from gbreg.losses.base import Floats
+from gbreg._checks import Floats
 from gbreg.losses.vector import VectorLoss
 from gbreg.testing.battery import EPS, Rows, check_best_constant, check_slope, require
 

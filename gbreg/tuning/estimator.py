@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._checks import Floats
 from gbreg.estimators.columns import check_features
 from gbreg.estimators.readout import Functional, check_distributional
-from gbreg.losses.base import Floats
 from gbreg.tuning.result import Choose, TrialRecord, Tuned
 from gbreg.tuning.search import tune
 from gbreg.tuning.space import Range

@@ -14,11 +14,11 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.utils import check_consistent_length
 
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import Columns, check_features, take_rows
 from gbreg.estimators.parts import n_rows
 from gbreg.estimators.regressor import as_labels, as_pairs, check_groups, hold_out
-from gbreg.losses.base import Floats, check_sample_weight
 
 Part = tuple[Any, Floats, Floats | None]
 

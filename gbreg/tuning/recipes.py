@@ -15,7 +15,7 @@ from gbreg.estimators import GBRegressor, HurdleRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.preset import DistributionalPreset
 from gbreg.losses import Loss, get_loss
-from gbreg.losses.base import Choice
+from gbreg.losses.ranges import Choice
 from gbreg.tuning.space import BOOSTING, Range, Space, Suggests, search_space, with_losses
 
 # What the choice of a model is called in a study, and the links that are tried of a loss named without one.

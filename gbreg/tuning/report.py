@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gbreg.compare import number, versions
-from gbreg.losses.base import Choice, Integers, LogUniform
+from gbreg.losses.ranges import Choice, Integers, LogUniform
 from gbreg.reporting.template import check_installed, write_html
 from gbreg.tuning import pictures
 from gbreg.tuning.recipes import RECIPE

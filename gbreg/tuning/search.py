@@ -16,11 +16,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
+from gbreg._checks import check_sample_weight
 from gbreg.compare.models import boosted_parts
 from gbreg.engines import get_engine, thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.regressor import as_labels
-from gbreg.losses.base import check_sample_weight
 from gbreg.metrics import Metric, directed
 from gbreg.tuning.folds import held_out_words, make_folds
 from gbreg.tuning.identity import identity

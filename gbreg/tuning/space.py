@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
+from gbreg._checks import Floats
 from gbreg.estimators import CalibratedRegressor, GBRegressor, HurdleRegressor, WCERegressor
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.preset import Preset
 from gbreg.losses import Loss, get_loss
-from gbreg.losses.base import Choice, Floats, Integers, LogUniform, SearchSpace, Uniform
+from gbreg.losses.ranges import Choice, Integers, LogUniform, SearchSpace, Uniform
 
 Range = Uniform | LogUniform | Integers | Choice
 

@@ -38,7 +38,7 @@ from gbreg.losses import (
     get_loss,
     loss_from_json,
 )
-from gbreg.losses.base import label_scale
+from gbreg.losses.scales import label_scale
 from tests.cases import built_in, inside
 from tests.losses.oracle import ORACLE, Oracle
 

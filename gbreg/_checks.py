@@ -1,0 +1,95 @@
+"""What users give, checked: an error names the argument, what it was, what is allowed, and the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gbreg.links import Interval
+
+Floats = NDArray[np.float64]
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """``"did you mean 'price'? "`` for the nearest known name, or nothing.
+
+    >>> nearest("prise", ["price", "weight"])
+    "did you mean 'price'? "
+    """
+    by_lower = {str(k).lower(): str(k) for k in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    return f"did you mean {by_lower[near[0]]!r}? " if near else ""
+
+
+def as_numbers(values: ArrayLike, name: str) -> Floats:
+    """Values as float64; `ValueError` for what is no number, times and durations included."""
+    given = np.asarray(values)
+    refuse_times(given, name)
+    try:
+        return given.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers: {error}") from error
+
+
+def refuse_times(values: NDArray[Any], name: str) -> None:
+    """Raise `ValueError` for datetime64 and timedelta64, which numpy would turn into counts of their unit without a word."""
+    if values.dtype.kind == "m":
+        raise ValueError(
+            f"{name} holds durations ({values.dtype}), which have no unit of their own: divide them by one, such as "
+            f"np.timedelta64(1, 's')"
+        )
+    if values.dtype.kind == "M":
+        raise ValueError(f"{name} holds dates ({values.dtype}): turn them into numbers, such as days since the first")
+
+
+def check_one_dimensional(values: NDArray[Any], name: str, rows: int | None = None, *, empty: bool = True) -> None:
+    """Raise `ValueError` for an array of another shape, of another length than `rows`, or empty where it may not be."""
+    if values.ndim == 1 and rows in (None, values.size) and (empty or values.size):
+        return
+    wanted = f" with one entry a row, {rows:,}" if rows is not None else "" if empty else " and not empty"
+    raise ValueError(f"{name} must be one-dimensional{wanted}, got shape {values.shape}")
+
+
+def check_finite(values: Floats, name: str, way_out: str = "drop those rows") -> None:
+    """Raise `ValueError` for NaN and inf, with their count and the first of them."""
+    require(np.isfinite(values), name, "finite", way_out)
+
+
+def require(holds: NDArray[np.bool_], name: str, wanted: str, way_out: str) -> None:
+    """Raise `ValueError` where it does not hold of every value, with their count and the first of them."""
+    if not holds.all():
+        wrong = np.flatnonzero(~holds)
+        raise ValueError(
+            f"{name} must be {wanted}; {wrong.size:,} of {holds.size:,} values are not (first at row {wrong[0]}): {way_out}"
+        )
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, n: int, name: str = "sample_weight") -> Floats:
+    """Weights as float64 of shape (n,), ones for None; `ValueError` if NaN, inf, negative, all zero or misshapen."""
+    if sample_weight is None:
+        return np.ones(n)
+    weight = as_numbers(sample_weight, name)
+    if weight.ndim == 0:
+        weight = np.full(n, float(weight))
+    if weight.shape != (n,):
+        raise ValueError(f"{name} has shape {weight.shape}, y has {n:,} rows: give one weight per row")
+    check_finite(weight, name, "drop those rows or give them weight 0")
+    require(weight >= 0, name, ">= 0", "a row that should not count has weight 0")
+    if n and not weight.any():
+        raise ValueError(f"{name} is all zero: at least one row needs a positive weight")
+    return weight
+
+
+def check_inside(y: Floats, domain: Interval, who: str, way_out: str) -> None:
+    """Raise `ValueError` for labels outside the domain, with their count, the first of them and the way out."""
+    inside = domain.contains(y)
+    if not inside.all():
+        wrong = np.flatnonzero(~inside)
+        raise ValueError(
+            f"{who} needs y in {domain}; {wrong.size:,} of {y.size:,} labels are not "
+            f"(first at row {wrong[0]}: {y[wrong[0]]:g}): {way_out}"
+        )

@@ -1,0 +1,36 @@
+"""The built-in objective of an engine that trains a loss, in words that no engine owns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gbreg._checks import Floats
+
+
+def labels_as_given(y: Floats) -> tuple[Floats, Floats | None]:
+    """What most native objectives train on: y itself, and weights as they are."""
+    return y, None
+
+
+@dataclass(frozen=True)
+class NativeForm:
+    """The engine-neutral name under which a booster may have this loss built in.
+
+    Parameters
+    ----------
+    name : str
+        For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
+    parameters : dict
+        For example ``{"delta": 1.0}``.
+    curvature : float or None
+        The objective's own Hessian, where it is one number for all rows; None where it follows the loss's.
+    labels : function of y
+        Gives the labels that the engine trains on, shape (n_samples,) or (n_samples, n_outputs), and what the rows'
+        weights are multiplied by, or None.
+    """
+
+    name: str
+    parameters: dict[str, float | int] = field(default_factory=dict)
+    curvature: float | None = None
+    labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
