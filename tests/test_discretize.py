@@ -141,7 +141,10 @@ def test_membership_is_half_open():
     [
         ({"y": [1, np.nan]}, "must be finite"),
         ({"y": [[1.0]]}, "one-dimensional"),
-        ({"y": [1, 2], "sample_weight": [1]}, r"\(2,\) and \(1,\)"),
+        (
+            {"y": [1, 2], "sample_weight": [1]},
+            r"sample_weight must be one-dimensional with one entry a row, 2, got shape \(1,\)",
+        ),
         ({"y": [1, 2], "sample_weight": [0, 0]}, "at least one positive"),
         ({"y": [1, 2], "sample_weight": [1, -1]}, "must be >= 0"),
         ({"y": [1, 2], "n_buckets": 1}, "n_buckets=1 must be an integer >= 2"),

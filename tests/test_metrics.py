@@ -295,8 +295,12 @@ def test_degenerate_groups_segments_and_curves():
 
 @pytest.mark.parametrize("metric", POINT.values(), ids=POINT)
 def test_bad_input(metric):
-    for arguments in (([1, 2], [1]), ([[1], [2]], [[1], [2]]), ([1, 2], [1, 2], [1])):
-        with pytest.raises(ValueError, match="one-dimensional and of one length"):
+    for message, arguments in {
+        r"y_pred must be one-dimensional with one entry a row, 2, got shape \(1,\)": ([1, 2], [1]),
+        r"y_true must be one-dimensional, got shape \(2, 1\)": ([[1], [2]], [[1], [2]]),
+        r"sample_weight must be one-dimensional with one entry a row, 2, got shape \(1,\)": ([1, 2], [1, 2], [1]),
+    }.items():
+        with pytest.raises(ValueError, match=message):
             metric(*arguments)
     for name, arguments in {
         "y_true": ([1, math.nan], [1, 2]),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats, as_numbers, check_sample_weight
+from gbreg._checks import Floats, as_numbers, check_finite, check_one_dimensional, check_sample_weight
 
 Indices = NDArray[np.intp]
 
@@ -94,14 +94,8 @@ def _refuse(calibrator: OneCurve, segment: ArrayLike | None) -> None:
 
 def finite(x: ArrayLike, name: str) -> Floats:
     values = as_numbers(x, name)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {values.shape}")
-    if not np.isfinite(values).all():
-        wrong = np.flatnonzero(~np.isfinite(values))
-        raise ValueError(
-            f"{name} must be finite; {wrong.size:,} of {values.size:,} values are not (first at row {wrong[0]}): "
-            "drop those rows"
-        )
+    check_one_dimensional(values, name)
+    check_finite(values, name)
     return values
 
 
@@ -158,8 +152,7 @@ def time_decay(time: ArrayLike, half_life: Any) -> Floats:
     array([1. , 0.5])
     """
     times = np.asarray(time)
-    if times.ndim != 1 or not times.size:
-        raise ValueError(f"time must be one-dimensional and not empty, got shape {times.shape}")
+    check_one_dimensional(times, "time", empty=False)
     dates = times.dtype.kind == "M"
     times = times if dates else times.astype(np.float64)
     unit = np.timedelta64(half_life) if dates else np.float64(half_life)

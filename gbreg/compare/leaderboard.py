@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.compare import words
 from gbreg.compare.words import badness, cell
 from gbreg.engines import ENGINES
 from gbreg.metrics import METRICS
-from gbreg.metrics.base import Floats
 from gbreg.tables import write_text
 
 # What is shown, in this order. Each is computed on the test rows, and its best value is known to `METRICS`.

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 from sklearn.utils import Bunch
 
-from gbreg.datasets.mixture import Floats, LogNormal, Mixture, Pareto, Part, Price, Seed, generator
+from gbreg._checks import Floats
+from gbreg.datasets.mixture import LogNormal, Mixture, Pareto, Part, Price, Seed, generator
 
 PRICES = (9.9, 19.9, 49.9, 99.0, 199.0, 499.0)
 FIRST_TEST_TIME = 0.75

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from gbreg._checks import Floats, check_one_dimensional
+
 EDGES = ("quantile", "mixed", "uniform", "exp", "peaks")
 
 
@@ -18,8 +19,8 @@ def used_labels(y: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Floats, 
     """Labels and weights of the rows that count."""
     y = np.asarray(y, dtype=np.float64)
     w = np.ones(y.shape) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if y.ndim != 1 or w.shape != y.shape:
-        raise ValueError(f"y and sample_weight must be one-dimensional and of one length, got {y.shape} and {w.shape}")
+    check_one_dimensional(y, "y")
+    check_one_dimensional(w, "sample_weight", y.size)
     if not (np.isfinite(y).all() and np.isfinite(w).all()):
         raise ValueError("y and sample_weight must be finite: drop rows with NaN or inf first")
     if (w < 0).any() or not w.any():
@@ -160,10 +161,9 @@ def make_edges(
     grid = np.asarray(edges, dtype=np.float64)
     if grid.ndim == 2 and grid.shape[1] == 3:
         return _occupied(_segments(grid, edges), values)
-    if grid.ndim != 1 or not np.isfinite(grid).all() or not (np.diff(grid) > 0).all():
-        raise ValueError(
-            f"edges must be finite, one-dimensional and strictly increasing, got {edges!r}: np.unique(edges) sorts"
-        )
+    check_one_dimensional(grid, "edges")
+    if not np.isfinite(grid).all() or not (np.diff(grid) > 0).all():
+        raise ValueError(f"edges must be finite and strictly increasing, got {edges!r}: np.unique(edges) sorts")
     return _occupied(grid, values)
 
 

@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.discretize.edges import Floats, bucket_of
+from gbreg._checks import Floats, check_finite, check_one_dimensional
+from gbreg.discretize.edges import bucket_of
 
 NORMAL, LAPLACE, HL_GAUSS, TWO_HOT = range(4)
 KINDS = {"normal": NORMAL, "laplace": LAPLACE, "hl_gauss": HL_GAUSS, "two_hot": TWO_HOT}
@@ -252,8 +253,8 @@ def soft_labels(
         raise ValueError(f"at={at!r} must be 'representative' or, for kind='normal' and 'laplace' only, 'upper_edge'")
     if m.shape != (edges.size + 1,) or not (np.diff(m) > 0).all() or (bucket_of(m, edges) != np.arange(m.size)).any():
         raise ValueError("representatives must be strictly increasing, one in each bucket: take those of the same edges")
-    if y.ndim != 1 or not np.isfinite(y).all():
-        raise ValueError(f"y must be one-dimensional and finite, got shape {y.shape}: drop rows with NaN or inf first")
+    check_one_dimensional(y, "y")
+    check_finite(y, "y")
     a, power = (0.0, 0.0) if sigma is None else sigma if isinstance(sigma, tuple) else (sigma, 0.0)
     if sigma is not None and not (0 < a < math.inf and math.isfinite(power)):
         raise ValueError(f"sigma={sigma!r} must be positive, a pair (a, power) with a > 0, or None for the local width")

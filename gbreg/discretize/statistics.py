@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbreg.discretize.edges import Floats, bucket_of, used_labels
+from gbreg._checks import Floats
+from gbreg.discretize.edges import bucket_of, used_labels
 
 # Statistics that the largest labels make.
 _HEAVY = ("mean", "root")

@@ -7,9 +7,9 @@ from math import inf
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from gbreg._checks import Floats
 
 
 def column(values: ArrayLike, n: int, name: str, finite: bool = True) -> Floats:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import quad
 
+from gbreg._checks import Floats
 from gbreg.discretize import bucket_of
-from gbreg.distribution.base import Distribution, Floats, check_scale, column, mapped, safe_log
+from gbreg.distribution.base import Distribution, check_scale, column, mapped, safe_log
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri, owens_t
 
-from gbreg.distribution.base import Distribution, Floats, check_scale, column, mapped, safe_log
+from gbreg._checks import Floats
+from gbreg.distribution.base import Distribution, check_scale, column, mapped, safe_log
 
 
 class LogNormalDistribution(Distribution):

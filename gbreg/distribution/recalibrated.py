@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.distribution.base import Distribution, Floats, check_scale, column
+from gbreg._checks import Floats
+from gbreg.distribution.base import Distribution, check_scale, column
 
 
 class Recalibrated(Distribution):

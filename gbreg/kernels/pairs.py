@@ -6,7 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from gbreg._checks import Floats
+
 Places = NDArray[np.int64]
 
 # Runs this short are sorted by insertion: merging them would cost more.

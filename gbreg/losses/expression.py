@@ -7,7 +7,6 @@ sizes allowed below become sympy objects. sympy is imported when a formula is fi
 from __future__ import annotations
 
 import ast
-import difflib
 import keyword
 import math
 import re
@@ -19,6 +18,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, Self
 
+from gbreg._checks import nearest
 from gbreg.links import POSITIVE, REALS, Interval, Link
 from gbreg.losses.pointwise import PointwiseLoss
 from gbreg.losses.ranges import LogUniform, SearchSpace, Uniform
@@ -208,10 +208,8 @@ class _Reader:
             return self.symbols[node.id]
         if node.id in _FUNCTIONS:
             raise self.fail(f"function {node.id!r} needs its argument in parentheses")
-        near = difflib.get_close_matches(node.id, self.symbols, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise self.fail(
-            f"name {node.id!r} is not known: {hint}Known are {', '.join(self.symbols)}; "
+            f"name {node.id!r} is not known: {nearest(node.id, self.symbols)}Known are {', '.join(self.symbols)}; "
             f"declare a parameter with parameters={{{node.id!r}: 1.0}}"
         )
 

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 
-from gbreg._checks import as_numbers
-
-Floats = NDArray[np.float64]
+from gbreg._checks import Floats, as_numbers, check_finite, check_one_dimensional
 
 
 def is_distribution(predicted: Any) -> bool:
@@ -32,11 +30,9 @@ def checked(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
         )
     y, p = as_numbers(y_true, "y_true"), as_numbers(y_pred, "y_pred")
     w = np.ones(y.shape) if sample_weight is None else as_numbers(sample_weight, "sample_weight")
-    if y.ndim != 1 or p.shape != y.shape or w.shape != y.shape:
-        raise ValueError(
-            "y_true, y_pred and sample_weight must be one-dimensional and of one length, "
-            f"got {y.shape}, {p.shape}, {w.shape}"
-        )
+    check_one_dimensional(y, "y_true")
+    check_one_dimensional(p, "y_pred", y.size)
+    check_one_dimensional(w, "sample_weight", y.size)
     if not y.size:
         raise ValueError("y_true has no rows: a metric needs at least one")
     for name, values in (("y_true", y), ("y_pred", p), ("sample_weight", w)):
@@ -47,16 +43,6 @@ def checked(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
         return y, p, w
     used = w > 0
     return y[used], p[used], w[used]
-
-
-def check_finite(values: Floats, name: str) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        wrong = np.flatnonzero(~finite)
-        raise ValueError(
-            f"{name} must be finite; {wrong.size:,} of {values.size:,} values are not (first at row {wrong[0]}): drop those "
-            "rows"
-        )
 
 
 _quiet: ContextVar[bool] = ContextVar("_quiet", default=False)
@@ -86,8 +72,7 @@ def codes(values: ArrayLike, y_true: ArrayLike, sample_weight: ArrayLike | None,
     """
     given = np.asarray(values)
     n = np.shape(y_true)[0]
-    if given.shape != (n,):
-        raise ValueError(f"{argument} must be one-dimensional with one entry a row, {n:,}, got shape {given.shape}")
+    check_one_dimensional(given, argument, n)
     if sample_weight is not None:
         given = given[np.asarray(sample_weight, dtype=np.float64) > 0]
     if given.dtype.kind in "fOmM":

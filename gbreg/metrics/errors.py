@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from gbreg._checks import as_numbers
-from gbreg.metrics.base import Floats, check_finite, checked, is_distribution, undefined
+from gbreg._checks import Floats, as_numbers, check_finite
+from gbreg.metrics.base import checked, is_distribution, undefined
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.metrics.base import Floats, checked, codes, is_distribution, quietly, undefined
+from gbreg._checks import Floats
+from gbreg.metrics.base import checked, codes, is_distribution, quietly, undefined
 from gbreg.metrics.registry import Metric, get_metric
 
 AnyMetric = str | Metric | Callable[..., float]

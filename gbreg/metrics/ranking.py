@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.metrics.base import Floats, checked, codes, levels, mid_ranks, undefined
+from gbreg._checks import Floats
+from gbreg.metrics.base import checked, codes, levels, mid_ranks, undefined
 
 TIES = ("half", "wrong", "right", "inversions")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sklearn.metrics import make_scorer
 
+from gbreg._checks import nearest
 from gbreg.metrics import errors, ranking, sums
 
 
@@ -98,9 +98,9 @@ def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
         own = (named for named in METRICS.values() if named.function == metric)
         return next(own, Metric(getattr(metric, "__name__", type(metric).__name__), metric))
     if metric not in METRICS:
-        near = difflib.get_close_matches(str(metric), METRICS, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"metric {metric!r} is not known{hint} Use one of {', '.join(METRICS)}, or a function")
+        raise ValueError(
+            f"metric {metric!r} is not known: {nearest(metric, METRICS)}Use one of {', '.join(METRICS)}, or a function"
+        )
     return METRICS[metric]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbreg._checks import as_numbers
-from gbreg.metrics.base import Floats, check_finite, checked, codes, levels, quietly, undefined
+from gbreg._checks import Floats, as_numbers, check_finite
+from gbreg.metrics.base import checked, codes, levels, quietly, undefined
 
 _NO_TOTAL = "the labels sum to 0"
 

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gbreg._checks import Floats
 from gbreg.metrics import DecileTable, decile_table, pcoc
 from gbreg.metrics.base import checked, levels, quietly
 from gbreg.metrics.sums import equal_weights
 from gbreg.plots import style
 from gbreg.plots.base import OfPredictions, labelled, standard_error
-from gbreg.plots.style import Floats
 
 
 @dataclass

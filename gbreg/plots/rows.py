@@ -8,11 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gbreg._checks import Floats
 from gbreg.metrics import decile_table, gain_curve, normalized_gini
 from gbreg.metrics.base import checked, levels, quietly
 from gbreg.plots import style
 from gbreg.plots.base import OfPredictions, labelled
-from gbreg.plots.style import Floats
 
 # Ratios beyond these powers of two are counted in the last bars.
 _FAR = 6.0

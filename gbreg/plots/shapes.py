@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gbreg._checks import Floats
 from gbreg.discretize import soft_labels
 from gbreg.kernels import map_scalar
 from gbreg.losses.base import Loss
@@ -17,7 +18,6 @@ from gbreg.losses.registry import get_loss
 from gbreg.metrics.base import checked
 from gbreg.plots import style
 from gbreg.plots.base import Display, OfPredictions, labelled
-from gbreg.plots.style import Floats
 
 
 @dataclass

@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from scipy.stats import ks_2samp
 
-from gbreg.metrics.base import Floats
+from gbreg._checks import Floats
 
 # Of the population stability index: what the field reads as "some" and as "much".
 SOME, MUCH = 0.1, 0.25

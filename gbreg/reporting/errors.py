@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
+from gbreg._checks import Floats
 from gbreg.metrics import mean_absolute_error, mid_ranks, normalized_gini, pcoc, spearman
-from gbreg.metrics.base import Floats, levels
+from gbreg.metrics.base import levels
 
 # Rows whose pairs are looked at one by one.
 _COMPARED = 700

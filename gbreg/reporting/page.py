@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg._checks import check_sample_weight
+from gbreg._checks import Floats, check_sample_weight
 from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, winners
 from gbreg.compare.leaderboard import SHOWN, Row
 from gbreg.estimators.readout import check_distributional
 from gbreg.metrics import segment_table, xauc
-from gbreg.metrics.base import Floats, codes, quietly, sorted_once
+from gbreg.metrics.base import codes, quietly, sorted_once
 from gbreg.reporting import drift, pictures
 from gbreg.reporting.errors import Judge
 from gbreg.reporting.scores import checked_labels, scored

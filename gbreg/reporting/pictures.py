@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gbreg.metrics.base import Floats
+from gbreg._checks import Floats
 from gbreg.plots import CalibrationDisplay, DecileDisplay, ErrorRatioDisplay, GainDisplay, PITDisplay, PredictionDisplay
 from gbreg.plots.style import LEGEND_SIZE, depth, legend_shape
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg._checks import as_numbers, check_sample_weight
+from gbreg._checks import Floats, as_numbers, check_sample_weight
 from gbreg.compare import Leaderboard, Profile, Row
 from gbreg.compare.leaderboard import SHOWN
 from gbreg.metrics import METRICS
-from gbreg.metrics.base import Floats, quietly, sorted_once
+from gbreg.metrics.base import quietly, sorted_once
 
 
 def checked_labels(y: ArrayLike, name: str) -> Floats:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.utils import check_consistent_length
 
-from gbreg._checks import Floats, check_sample_weight
+from gbreg._checks import Floats, check_one_dimensional, check_sample_weight
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.columns import Columns, check_features, take_rows
 from gbreg.estimators.parts import n_rows
@@ -148,8 +148,7 @@ def _by_time(n: int, cv: Any, groups: Any, time: Any, fraction: float) -> list[t
     if not (cv is None or isinstance(cv, Integral)):
         raise ValueError(f"time= cuts the rows itself: cv must be a number of folds or None, got {type(cv).__name__}")
     when = np.asarray(time)
-    if when.shape != (n,):
-        raise ValueError(f"time must be one-dimensional with one entry a row, {n:,}, got shape {when.shape}")
+    check_one_dimensional(when, "time", n)
     missing = np.array([t is None or t != t for t in when]) if when.dtype == object else when != when
     if missing.any():
         raise ValueError(f"time: {missing.sum():,} of {n:,} are missing: drop those rows, or say when they were")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
-from gbreg._checks import Floats
+from gbreg._checks import Floats, nearest
 from gbreg.estimators import CalibratedRegressor, GBRegressor, HurdleRegressor, WCERegressor
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.preset import Preset
@@ -156,9 +155,9 @@ def search_space(estimator: Any, *, y: ArrayLike | None = None, space: Mapping[s
 
 def _check_entry(name: str, where: Any, known: Mapping[str, Any]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5) or [k for k in known if k.endswith(f"__{name}")]
-        hint = f": did you mean {near[0]!r}?" if near else f". It takes {', '.join(known)}"
-        raise ValueError(f"space: {name!r} is not a parameter of the estimator{hint}")
+        inner = next((k for k in known if k.endswith(f"__{name}")), name)
+        hint = nearest(name, known) or nearest(inner, known)
+        raise ValueError(f"space: {name!r} is not a parameter of the estimator: {hint}It takes {', '.join(known)}")
     if where is not None and not isinstance(where, Range):
         raise ValueError(
             f"space[{name!r}]={where!r} must be Uniform, LogUniform, Integers or Choice, or None to keep the estimator's own"

@@ -326,5 +326,5 @@ def test_no_label_total():
 def test_bad_input(display):
     with pytest.raises(ValueError, match="must be finite"):
         display.from_predictions([1.0, np.nan], [1.0, 2.0])
-    with pytest.raises(ValueError, match="of one length"):
+    with pytest.raises(ValueError, match="y_pred must be one-dimensional with one entry a row, 2"):
         display.from_predictions([1.0, 2.0], [1.0])
