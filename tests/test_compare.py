@@ -466,3 +466,22 @@ def test_names_of_other_libraries_are_understood(name):
     for asked in (get_loss, parse_model):
         with pytest.raises(ValueError, match="did you mean 'squared_error'"):
             asked(name)
+
+
+def test_boosting_by_name_is_set_where_it_equals_a_default():
+    X = np.arange(400.0).reshape(-1, 1)
+    y = np.floor(X[:, 0] / 100)
+    found = {}
+    for name, given in (
+        ("default", GBRegressor(n_estimators=5, n_jobs=1)),
+        ("named", {"n_estimators": 5, "n_jobs": 1, "reg_lambda": 0.0}),
+    ):
+        board = compare(
+            X[::2], y[::2], X[1::2], y[1::2], losses=["bucket:n_buckets=4"], estimator=given, keep_predictions=True
+        )
+        found[name] = board.predictions["bucket:n_buckets=4", "lightgbm", "mean"]
+    own = BucketRegressor(n_buckets=4, n_estimators=5, n_jobs=1, reg_lambda=0.0).fit(X[::2], y[::2])
+    np.testing.assert_array_equal(found["named"], own.predict(X[1::2]))
+    assert not np.array_equal(found["named"], found["default"])
+    with pytest.raises(ValueError, match=r"'reg_lamda'.*did you mean 'reg_lambda'\? They are"):
+        compare(X, y, X, y, estimator={"reg_lamda": 0.0})

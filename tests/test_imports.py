@@ -21,8 +21,11 @@ LAYERS = [
     {"losses"},
     {"engines"},
     {"metrics", "calibration"},
+    {"columns"},
+    {"archive"},
     {"estimators"},
-    {"persistence", "testing", "compare", "callables", "tables", "datasets", "plots"},
+    {"persistence"},
+    {"testing", "compare", "callables", "tables", "datasets", "plots"},
     {"tuning", "reporting"},
     {"cli"},
 ]

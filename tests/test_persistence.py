@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,9 @@ import numpy as np
 import pandas as pd
 import gbreg
 from tests.test_persistence import readouts
-np.save(sys.argv[3], readouts(gbreg.load(sys.argv[1]), pd.read_pickle(sys.argv[2])))
+table, *models = sys.argv[1:]
+for model in models:
+    np.save(model + ".npy", readouts(gbreg.load(model), pd.read_pickle(table)))
 """
 
 
@@ -86,19 +89,32 @@ def readouts(model, X):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", MODELS)
-def test_a_fresh_process_reads_the_same(name, engine, tmp_path):
+def test_a_fresh_process_reads_the_same(engine, tmp_path):
     X, y = table()
-    model = MODELS[name](engine).fit(X, y)
     new, _ = table(60, seed=1)
     new.loc[0, "city"] = np.nan
-    model.save(tmp_path / "model.gbreg")
     new.to_pickle(tmp_path / "X.pkl")
-    paths = [str(tmp_path / file) for file in ("model.gbreg", "X.pkl", "out.npy")]
-    subprocess.run([sys.executable, "-c", READ, *paths], check=True)
-    here = readouts(model, new)
-    assert np.ptp(here[0]) > 0
-    np.testing.assert_array_equal(np.load(paths[2]), here)
+    files = {name: str(tmp_path / f"{name}.gbreg") for name in MODELS}
+    here = {}
+    for name, file in files.items():
+        model = MODELS[name](engine).fit(X, y)
+        model.save(file)
+        here[name] = readouts(model, new)
+        assert np.ptp(here[name][0]) > 0, name
+    subprocess.run([sys.executable, "-c", READ, str(tmp_path / "X.pkl"), *files.values()], check=True)
+    for name, file in files.items():
+        np.testing.assert_array_equal(np.load(f"{file}.npy"), here[name], err_msg=name)
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "data").glob("*.gbreg")), ids=lambda file: file.stem)
+def test_files_of_0_1_are_read(file):
+    X, _ = table(60, seed=1)
+    predicted = readouts(gbreg.load(file), X)
+    np.testing.assert_allclose(predicted, np.load(file.with_suffix(".npy")), rtol=1e-12)
+
+
+def test_there_are_files_of_0_1():
+    assert len(list((Path(__file__).parent / "data").glob("*.gbreg"))) == 4
 
 
 @pytest.mark.parametrize("name", MODELS)

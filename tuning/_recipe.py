@@ -16,7 +16,7 @@ from sklearn.base import clone
 
 from gbreg import tables
 from gbreg.compare import boosted_parts
-from gbreg.estimators.regressor import hold_out
+from gbreg.estimators.rows import hold_out
 from gbreg.metrics import difference, directed, get_metric, interval
 from gbreg.tuning import Progress, Tuned, tune
 

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
 from gbreg._checks import nearest
 from gbreg._errors import InputError
 from gbreg.engines import ENGINES
-from gbreg.estimators import (
-    BucketRegressor,
-    D2QRegressor,
-    GBRegressor,
-    HurdleRegressor,
-    OrdinalRegressor,
-    WCERegressor,
-    ZILNRegressor,
-)
+from gbreg.estimators import BY_WORD, GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.preset import DistributionalPreset, Preset
+from gbreg.estimators.model import boosters_in, fitted_boosters_in
 from gbreg.losses import Loss, get_loss, known_losses
 from gbreg.losses.registry import ELSEWHERE
-from gbreg.losses.vector import VectorLoss
-
-# What a name that is no loss stands for. A name that is both, such as ziln, is the estimator.
-PRESETS: dict[str, type[Preset]] = {
-    "bucket": BucketRegressor,
-    "ordinal": OrdinalRegressor,
-    "wce": WCERegressor,
-    "ziln": ZILNRegressor,
-}
-FAMILIES = {"bucket": "buckets", "ordinal": "buckets", "wce": "odds", "ziln": "log-normal", "hurdle": "hurdle", "d2q": "D2Q"}
-OWN_PARAMETERS = {
-    name: [p for p in cls._get_param_names() if p not in BOOSTING_PARAMETERS] for name, cls in PRESETS.items()
-} | {"hurdle": ["loss"], "d2q": ["group", "loss", "n_groups"]}
 
 # Variants for the default roster; a loss not named here is tried with its defaults.
 _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -47,6 +25,8 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "am": ({"link": "log"},),
     "transformed_squared_error": ({}, {"smearing": False}),
 }
+# The estimators of the default roster that are more than one loss.
+_WORDS = ("hurdle:loss=gamma", *(word for word in BY_WORD if word not in ("hurdle", "d2q")))
 # Losses that answer a question of their own: with default parameters each repeats a loss already in the roster.
 _TWINS = {"quantile": "absolute_error", "expectile": "squared_error"}
 # Losses that are parts of an estimator of the roster.
@@ -61,18 +41,12 @@ _PARTS = {
 def model_label(model: Any) -> str:
     """A model as one word that `parse_model` reads back: its name, and the parameters that differ from their defaults.
 
+    >>> from gbreg.estimators import BucketRegressor
     >>> from gbreg.losses import Huberpp
     >>> model_label(GBRegressor(Huberpp(delta=0.3, link="log"))), model_label(BucketRegressor(n_buckets=32))
     ('huberpp:delta=0.3,link=log', 'bucket:n_buckets=32')
     """
-    if isinstance(model, GBRegressor):
-        return loss_label(get_loss(model.loss))
-    if isinstance(model, HurdleRegressor):
-        return f"hurdle:loss={model_label(model.regressor)}"
-    if isinstance(model, D2QRegressor):
-        return f"d2q:group={model.group}"
-    name = next(name for name, cls in PRESETS.items() if type(model) is cls)
-    return _label(name, model, OWN_PARAMETERS[name])
+    return model.label()  # type: ignore[no-any-return]
 
 
 def loss_label(loss: Loss) -> str:
@@ -82,28 +56,7 @@ def loss_label(loss: Loss) -> str:
     >>> loss_label(Huberpp(delta=0.3, link="log"))
     'huberpp:delta=0.3,link=log'
     """
-    return _label(loss.name, loss, loss._get_param_names())
-
-
-def _label(name: str, model: BaseEstimator, parameters: list[str]) -> str:
-    # The signature's order puts what matters most first.
-    defaults = {k: p.default for k, p in inspect.signature(type(model).__init__).parameters.items() if k in parameters}
-    changed = {k: getattr(model, k) for k in defaults}
-    parts = [f"{k}={_written(v)}" for k, v in changed.items() if repr(v) != repr(defaults[k])]
-    return name + (":" + ",".join(parts) if parts else "")
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool | list) or value is None:
-        return json.dumps(value)
-    return str(value)
-
-
-def family(model: Any) -> str:
-    """Which kind of model it is: leaderboards are grouped by it."""
-    if isinstance(model, GBRegressor):
-        return get_loss(model.loss).family
-    return FAMILIES[model_label(model).partition(":")[0]]
+    return GBRegressor(loss).label()
 
 
 def parse_value(text: str) -> Any:
@@ -178,69 +131,52 @@ def parse_model(text: str, parameters: Mapping[str, Any] | None = None) -> Any:
     GBRegressor(loss=Tweedie())
     """
     name = text.partition(":")[0]
-    if name in known_losses() and name not in OWN_PARAMETERS:
+    if name in known_losses() and name not in BY_WORD:
         return GBRegressor(parse_loss(text, parameters))
-    if name not in OWN_PARAMETERS:
-        known = sorted({*known_losses(), *OWN_PARAMETERS})
+    if name not in BY_WORD:
+        known = sorted({*known_losses(), *BY_WORD})
         raise InputError(
             f"loss={name!r} is not known: {nearest(ELSEWHERE.get(name.lower(), name), known)}Known are {', '.join(known)}"
         )
-    given = _parameters(text, OWN_PARAMETERS[name], parameters)
-    if name == "hurdle":
-        return HurdleRegressor(GBRegressor("bernoulli"), GBRegressor(parse_loss(str(given.get("loss", "gamma")))))
-    if name == "d2q":
-        if "group" not in given:
-            raise InputError("loss 'd2q' ranks within groups of a column: name it, as in d2q:group=duration")
-        loss = parse_loss(str(given.pop("loss", "squared_error")))
-        return D2QRegressor(GBRegressor(loss), **given)
-    model = PRESETS[name](**given)
+    cls = BY_WORD[name]
+    given = _parameters(text, cls.own_parameters(), parameters)
     try:
-        model._model()
+        return cls.of_word(given, parse_loss)
+    except InputError:
+        raise
     except (ValueError, TypeError) as error:
         raise InputError(" ".join(str(error).split())) from error
-    return model
 
 
 def boosted_parts(model: Any) -> Iterator[BoostedRegressor]:
     """The estimators inside an unfitted model that take the parameters of boosting; itself, if it is one."""
-    if isinstance(model, BoostedRegressor):
-        yield model
-    else:
-        for part in model.get_params(deep=False).values():
-            if isinstance(part, BaseEstimator):
-                yield from boosted_parts(part)
+    return boosters_in(model)
 
 
 def fitted_parts(model: Any) -> Iterator[GBRegressor]:
     """The fitted `GBRegressor`s inside a fitted model."""
-    if isinstance(model, GBRegressor):
-        yield model
-    else:
-        for name, part in vars(model).items():
-            if name.endswith("_") and isinstance(part, BaseEstimator):
-                yield from fitted_parts(part)
+    return fitted_boosters_in(model)
 
 
-def with_boosting(model: Any, template: BoostedRegressor, engine: str) -> Any:
+def with_boosting(model: Any, template: BoostedRegressor | Mapping[str, Any], engine: str) -> Any:
     """A clone of the model whose every booster has what the template sets of boosting, on that engine.
 
-    What the template leaves at `GBRegressor`'s default stays as the model has it: some models have defaults of their own.
+    What an estimator leaves at `GBRegressor`'s default stays as the model has it: some models have defaults of their own. A
+    dict sets all that it names.
+
+    >>> from gbreg.estimators import BucketRegressor
+    >>> [with_boosting(BucketRegressor(), t, "xgboost").reg_lambda for t in (GBRegressor(), {"reg_lambda": 0.0})]
+    [100.0, 0.0]
     """
     model, usual = clone(model), GBRegressor()
-    given = {name: getattr(template, name) for name in BOOSTING_PARAMETERS}
-    shared = {name: value for name, value in given.items() if value != getattr(usual, name)} | {"engine": engine}
+    if isinstance(template, Mapping):
+        shared = dict(template)
+    else:
+        given = {name: getattr(template, name) for name in BOOSTING_PARAMETERS}
+        shared = {name: value for name, value in given.items() if value != getattr(usual, name)}
     for part in boosted_parts(model):
-        part.set_params(**shared)
+        part.set_params(**shared | {"engine": engine})
     return model
-
-
-def is_distributional(model: Any) -> bool:
-    """Whether it predicts a distribution, of which mean, median and log mean can be read."""
-    if isinstance(model, GBRegressor):
-        return isinstance(get_loss(model.loss), VectorLoss)
-    return isinstance(model, DistributionalPreset) or (
-        isinstance(model, HurdleRegressor) and is_distributional(model.regressor)
-    )
 
 
 def default_models() -> tuple[list[Any], list[tuple[str, str]]]:
@@ -255,7 +191,7 @@ def default_models() -> tuple[list[Any], list[tuple[str, str]]]:
     roster: list[Any] = []
     left: list[tuple[str, str]] = []
     for name, cls in known_losses().items():
-        if not cls.__module__.startswith("gbreg.") or name in PRESETS:
+        if not cls.__module__.startswith("gbreg.") or name in BY_WORD:
             continue  # a user's own loss is tried when it is asked for
         if name in _TWINS:
             reason = f"at its default level it repeats {_TWINS[name]}: name it with a level, such as {name}:level=0.9"
@@ -265,7 +201,7 @@ def default_models() -> tuple[list[Any], list[tuple[str, str]]]:
         else:
             losses = [cls(**parameters) for parameters in _VARIANTS.get(name, ({},))]
             roster += [GBRegressor(loss) for loss in losses if _usable(loss)]
-    return [*roster, *(parse_model(name) for name in ("hurdle:loss=gamma", *PRESETS))], left
+    return [*roster, *(parse_model(name) for name in _WORDS)], left
 
 
 def _usable(loss: Loss) -> bool:

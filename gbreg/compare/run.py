@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 
-from gbreg._checks import as_numbers, check_inside, check_sample_weight
+from gbreg._checks import as_numbers, check_sample_weight, nearest
 from gbreg.compare import models
 from gbreg.compare.leaderboard import SHOWN, Leaderboard, Profile, Row, Skipped
 from gbreg.engines import get_engine
-from gbreg.estimators import D2QRegressor, GBRegressor
+from gbreg.estimators import GBRegressor
+from gbreg.estimators.base import BOOSTING_PARAMETERS
 from gbreg.kernels import PARALLEL_ROWS
-from gbreg.links import NON_NEGATIVE
-from gbreg.losses import Loss, get_loss
+from gbreg.losses import Loss
 from gbreg.metrics import METRICS
 from gbreg.metrics.base import quietly
 
@@ -49,7 +48,7 @@ def compare(
     test_weight: ArrayLike | None = None,
     losses: Sequence[Any] | None = None,
     engines: Sequence[str] = ("lightgbm",),
-    estimator: GBRegressor | None = None,
+    estimator: GBRegressor | Mapping[str, Any] | None = None,
     on_fit: Callable[[int, int, str], None] | None = None,
     keep_predictions: bool = False,
 ) -> Leaderboard:
@@ -66,9 +65,9 @@ def compare(
         Names, the form ``huberpp:delta=0.3,link=log``, losses, or unfitted gbreg estimators; a pair (one of these, engine)
         is tried on that engine only. Default: those of `default_models`.
     engines : sequence of str, default ("lightgbm",)
-    estimator : GBRegressor, optional
-        The parameters of boosting (rounds, learning rate, seed, ...) to set on all models; what it leaves at its default
-        stays as the models have it.
+    estimator : GBRegressor or dict, optional
+        The parameters of boosting (rounds, learning rate, seed, ...) to set on all models: all that a dict names; of an
+        estimator what differs from its defaults, and the rest stays as the models have it.
     on_fit : callable, optional
         Called with (fits done, fits in all, what is being fitted) before every fit and after the last.
     keep_predictions : bool, default False
@@ -96,7 +95,8 @@ def compare(
     """
     data = _checked(train_X, train_y, sample_weight, test_X, test_y, test_weight)
     template = GBRegressor(random_state=0) if estimator is None else estimator
-    template._validate_params()
+    shown = _template(template)
+    shown._validate_params()
     left: list[tuple[str, str]] = []
     if losses is None:
         losses, left = models.default_models()
@@ -106,7 +106,7 @@ def compare(
     predictions: dict[tuple[str, str, str], Floats] = {}
     for done, (model, engine) in enumerate(fitting):
         if on_fit is not None:
-            on_fit(done, len(fitting), f"{models.model_label(model)} on {engine}")
+            on_fit(done, len(fitting), f"{model.label()} on {engine}")
         kept = predictions if keep_predictions else None
         outcome = _fit_one(models.with_boosting(model, template, engine), engine, data, kept)
         if isinstance(outcome, Skipped):
@@ -120,10 +120,22 @@ def compare(
         baseline=_baseline(data),
         skipped=skipped,
         profile=Profile.of(data.train_y, data.test_y, data.train_weight, data.test_weight, _width(data.train_X)),
-        parameters={k: v for k, v in template.get_params(deep=False).items() if k not in ("loss", "engine")},
-        loss_parameters={models.model_label(model): _own_parameters(model) for model, _ in fitting},
+        parameters={k: v for k, v in shown.get_params(deep=False).items() if k not in ("loss", "engine")},
+        loss_parameters={model.label(): model.told() for model, _ in fitting},
         predictions=predictions,
     )
+
+
+def _template(given: GBRegressor | Mapping[str, Any]) -> GBRegressor:
+    if not isinstance(given, Mapping):
+        return given
+    for name in given:
+        if name not in BOOSTING_PARAMETERS or name == "engine":
+            raise ValueError(
+                f"estimator={{{name!r}: ...}} is not a parameter of boosting that all models share: "
+                f"{nearest(name, BOOSTING_PARAMETERS)}They are {', '.join(n for n in BOOSTING_PARAMETERS if n != 'engine')}"
+            )
+    return GBRegressor(**given)
 
 
 def _as_model(given: Any) -> Any:
@@ -143,7 +155,7 @@ def _plan(asked: Sequence[Any], engines: Sequence[str], y: Floats) -> tuple[list
         if reason is None:
             fitting += [(model, engine) for engine in own]
         else:
-            label = models.model_label(model)
+            label = model.label()
             excluded[label] = Skipped(label, "", reason)
     for engine in {engine for _, engine in fitting}:
         get_engine(engine).package()
@@ -152,23 +164,10 @@ def _plan(asked: Sequence[Any], engines: Sequence[str], y: Floats) -> tuple[list
 
 def _excluded(model: Any, y: Floats) -> str | None:
     try:
-        if isinstance(model, GBRegressor):
-            loss = get_loss(model.loss)
-            loss.check_parameters()
-            loss.check_labels(y)
-        elif not isinstance(model, D2QRegressor):
-            domain = getattr(model, "y_domain", NON_NEGATIVE)
-            check_inside(y, domain, type(model).__name__, "use a loss on all reals, such as squared_error")
+        model.check_labels(y)
     except ValueError as error:
         return str(error)
     return None
-
-
-def _own_parameters(model: Any) -> dict[str, Any]:
-    if isinstance(model, GBRegressor):
-        return get_loss(model.loss).to_json()["parameters"]  # type: ignore[no-any-return]
-    own = models.OWN_PARAMETERS[models.model_label(model).partition(":")[0]]
-    return {k: v for k, v in model.get_params(deep=False).items() if k in own}
 
 
 def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y: Any, test_weight: Any) -> _Data:
@@ -190,7 +189,7 @@ def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y:
 
 
 def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, str], Floats] | None) -> list[Row] | Skipped:
-    label = models.model_label(model)
+    label = model.label()
     try:
         start = time.perf_counter()
         _warm_up(model, data.train_y)
@@ -203,7 +202,7 @@ def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, st
         return Skipped(label, engine, f"{type(error).__name__}: {' '.join(str(error).split())}")
     if kept is not None:
         kept |= {(label, engine, readout): predicted for readout, predicted in readings.items()}
-    parts = list(models.fitted_parts(model))
+    parts = list(model.fitted_boosters())
     return [
         Row(
             loss=label,
@@ -213,7 +212,7 @@ def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, st
             **numbers,
             fit_seconds=fitted - compiled,
             compile_seconds=compiled - start,
-            family=models.family(model),
+            family=model.family,
             readout=readout,
         )
         for readout, numbers in measured.items()
@@ -222,7 +221,7 @@ def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, st
 
 def _readings(model: Any, data: _Data) -> dict[str, Floats]:
     """The predictions of every readout; of "" where the model predicts one number."""
-    if not models.is_distributional(model):
+    if not hasattr(model, "predict_distribution"):
         return {"": model.predict(data.test_X)}
     return {readout: model.predict(data.test_X, readout) for readout in READOUTS}
 
@@ -232,11 +231,9 @@ def _warm_up(model: Any, y: Floats) -> None:
     n = min(y.size, 2 * PARALLEL_ROWS)
     # Evenly spaced in order of size: the extremes are among them, so labels that vary still do.
     few = np.sort(y)[np.linspace(0, y.size - 1, n).astype(np.int64)]
-    model = clone(model)
-    for part in models.boosted_parts(model):
+    model = model.columnless()
+    for part in model.boosters():
         part.set_params(n_estimators=1)
-    if isinstance(model, D2QRegressor):
-        model.set_params(group=0)
     model.fit(np.linspace(0, 1, n).reshape(-1, 1), few)
 
 

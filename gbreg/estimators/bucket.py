@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
-from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import ROUNDS, DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import SoftmaxBuckets
 
 
+@dataclass(eq=False, repr=False)
 class BucketRegressor(DistributionalPreset):
     """Which bucket a label falls into, by softmax: one fitted model, read as mean, median, quantile or log mean.
 
@@ -64,78 +64,24 @@ class BucketRegressor(DistributionalPreset):
         "zeros": [StrOptions({"hurdle", "bucket"})],
     }
 
-    def __init__(
-        self,
-        n_buckets: int = 96,
-        edges: str | ArrayLike = "mixed",
-        representative: str = "mean",
-        rank: int | None = 2,
-        basis: str | tuple[str, ...] = "functionals",
-        soft: str | None = None,
-        sigma: float | tuple[float, float] | None = None,
-        space: str = "raw",
-        unbiased: bool = False,
-        zeros: str = "hurdle",
-        at: str = "representative",
-        tail_shape: float | None = None,
-        functional: str | float = "mean",
-        *,
-        engine: str = "lightgbm",
-        n_estimators: int | tuple[int, int] = 100,
-        learning_rate: float = 0.1,
-        max_leaves: int = 31,
-        max_depth: int | None = None,
-        min_child_samples: int = 20,
-        subsample: float = 1.0,
-        colsample: float = 1.0,
-        reg_lambda: float = 100.0,
-        max_bins: int = 255,
-        early_stopping_rounds: int | None = None,
-        validation_fraction: float = 0.1,
-        eval_metric: Any = "loss",
-        hessian: str = "safe",
-        native: str | bool = "auto",
-        calibration: str | AnyCalibrator | None = None,
-        engine_params: dict[str, Any] | None = None,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        super().__init__(
-            engine=engine,
-            n_estimators=n_estimators,
-            learning_rate=learning_rate,
-            max_leaves=max_leaves,
-            max_depth=max_depth,
-            min_child_samples=min_child_samples,
-            subsample=subsample,
-            colsample=colsample,
-            reg_lambda=reg_lambda,
-            max_bins=max_bins,
-            early_stopping_rounds=early_stopping_rounds,
-            validation_fraction=validation_fraction,
-            eval_metric=eval_metric,
-            hessian=hessian,
-            native=native,
-            calibration=calibration,
-            engine_params=engine_params,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.n_buckets = n_buckets
-        self.edges = edges
-        self.representative = representative
-        self.rank = rank
-        self.basis = basis
-        self.soft = soft
-        self.sigma = sigma
-        self.space = space
-        self.unbiased = unbiased
-        self.zeros = zeros
-        self.at = at
-        self.tail_shape = tail_shape
-        self.functional = functional
+    n_buckets: int = 96
+    edges: str | ArrayLike = "mixed"
+    representative: str = "mean"
+    rank: int | None = 2
+    basis: str | tuple[str, ...] = "functionals"
+    soft: str | None = None
+    sigma: float | tuple[float, float] | None = None
+    space: str = "raw"
+    unbiased: bool = False
+    zeros: str = "hurdle"
+    at: str = "representative"
+    tail_shape: float | None = None
+    functional: str | float = "mean"
+    n_estimators: int | tuple[int, int] = field(default=100, kw_only=True)  # type: ignore[assignment]
+    reg_lambda: float = field(default=100.0, kw_only=True)
+
+    word = "bucket"
+    family = "buckets"
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = SoftmaxBuckets(**{name: getattr(self, name) for name in SoftmaxBuckets._get_param_names()})

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -17,21 +16,24 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
 from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
+from gbreg.columns import check_features, n_rows, segment_column, take_rows
 from gbreg.engines import get_engine
-from gbreg.estimators.base import METHODS, Savable, new_calibrator
-from gbreg.estimators.columns import check_features, segment_column, take_rows
+from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part, n_rows
+from gbreg.estimators.model import Model, check_distributional, distributional
+from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.preset import Preset
-from gbreg.estimators.readout import Functional, check_distributional, read
-from gbreg.estimators.regressor import GBRegressor, as_labels, check_groups, check_order
+from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.regressor import GBRegressor, check_order
+from gbreg.estimators.rows import as_labels, check_groups
+from gbreg.links import REALS
 from gbreg.losses import get_loss
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
 
 
-class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class CalibratedRegressor(Model):
     """A regressor followed by a monotone map that makes the sum of its predictions that of the labels.
 
     The map is learnt from predictions of rows that the model did not see: each fold is predicted by a model of the others.
@@ -101,6 +103,13 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         self.method = method
         self.cv = cv
         self.segment = segment
+
+    @property
+    def y_domain(self) -> Any:
+        return getattr(self.estimator, "y_domain", REALS)
+
+    def labels_of(self, part: str, y: Floats) -> Floats:
+        return y
 
     def fit(
         self,
@@ -214,7 +223,7 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
             if getattr(loss, "ordered", None) == "mean":  # of buckets it is known after fit only
                 check_order(loss, calibrator)
 
-    def _check_distributional(self) -> None:
+    def check_distributional(self) -> None:
         check_distributional(self.estimator)
 
     def _splits(self, X: Any, y: Floats, groups: Any) -> Any:
@@ -241,18 +250,21 @@ class CalibratedRegressor(Savable, RegressorMixin, BaseEstimator):  # type: igno
         """
         check_is_fitted(self, "calibrator_")
         if functional is not None:
+            self.check_distributional()
             return read(self.predict_distribution(X), functional)
         X = check_features(self, X, reset=False)
         if isinstance(self.calibrator_, PITCalibrator):
             return self.predict_distribution(X).mean()
         return self.calibrator_.predict(self.estimator_.predict(X), self._segments(X))
 
+    @distributional
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label, recalibrated if `method` is "pit", else as the estimator predicts it."""
         check_is_fitted(self, "calibrator_")
         distribution: Distribution = self.estimator_.predict_distribution(check_features(self, X, reset=False))
         return self.calibrator_.predict(distribution) if isinstance(self.calibrator_, PITCalibrator) else distribution
 
+    @distributional
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
         return self.predict_distribution(X).quantile(q)

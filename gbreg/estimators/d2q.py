@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg.columns import check_features, numeric_column
 from gbreg.discretize import bucket_of, make_edges
-from gbreg.estimators.base import Savable
-from gbreg.estimators.columns import check_features, numeric_column
+from gbreg.estimators.model import Model
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
-from gbreg.estimators.regressor import as_labels, check_groups
+from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.rows import as_labels, check_groups
 from gbreg.losses.scales import weighted_quantile
 from gbreg.metrics import mid_ranks
 
 
-class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class D2QRegressor(Model):
     """Regression on the rank of y within groups of similar duration: long videos are watched longer, liked or not.
 
     Rows are cut by duration into groups of equal weight. The estimator learns each label's mid-rank within its group, a
@@ -87,6 +87,26 @@ class D2QRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc
         self.estimator = estimator
         self.group = group
         self.n_groups = n_groups
+
+    word = "d2q"
+    family = "D2Q"
+
+    @classmethod
+    def own_parameters(cls) -> list[str]:
+        return ["group", "loss", "n_groups"]
+
+    @classmethod
+    def of_word(cls, given: dict[str, Any], read_loss: Callable[[str], Any]) -> Self:
+        if "group" not in given:
+            raise ValueError("loss 'd2q' ranks within groups of a column: name it, as in d2q:group=duration")
+        loss = read_loss(str(given.pop("loss", "squared_error")))
+        return cls(GBRegressor(loss), **given)
+
+    def label(self) -> str:
+        return f"{self.word}:group={self.group}"
+
+    def columnless(self) -> Self:
+        return super().columnless().set_params(group=0)  # type: ignore[no-any-return]
 
     def fit(
         self,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
+from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_inside, check_sample_weight
+from gbreg.columns import check_features, n_rows
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
-from gbreg.estimators.base import Savable
-from gbreg.estimators.columns import check_features
-from gbreg.estimators.parts import as_sets, fit_part, n_rows, rows_where
-from gbreg.estimators.readout import Functional, check_distributional, read
-from gbreg.estimators.regressor import as_labels, check_groups
+from gbreg.estimators.model import Model, check_distributional, distributional
+from gbreg.estimators.parts import as_sets, fit_part, rows_where
+from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.rows import as_labels, check_groups
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import SoftmaxBuckets
 
 
-class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class HurdleRegressor(Model):
     """P(y > 0) times E[y | y > 0]: one model says whether, trained on all rows, one how much, on the positive ones.
 
     Parameters
@@ -65,6 +66,24 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
     def __init__(self, classifier: Any, regressor: Any):
         self.classifier = classifier
         self.regressor = regressor
+
+    word = "hurdle"
+    family = "hurdle"
+    y_domain = NON_NEGATIVE
+
+    @classmethod
+    def own_parameters(cls) -> list[str]:
+        return ["loss"]
+
+    @classmethod
+    def of_word(cls, given: dict[str, Any], read_loss: Callable[[str], Any]) -> Self:
+        return cls(GBRegressor("bernoulli"), GBRegressor(read_loss(str(given.get("loss", "gamma")))))
+
+    def label(self) -> str:
+        return f"{self.word}:loss={self.regressor.label()}"
+
+    def labels_of(self, part: str, y: Floats) -> Floats:
+        return (y > 0).astype(np.float64) if part == "classifier" else y[y > 0]
 
     def fit(
         self,
@@ -169,21 +188,23 @@ class HurdleRegressor(Savable, RegressorMixin, BaseEstimator):  # type: ignore[m
             None multiplies the probability with the regressor's own prediction; a float in (0, 1) is a quantile.
         """
         if functional is not None:
+            self.check_distributional()
             return read(self.predict_distribution(X), functional)
         probability = self.predict_probability(X)
         return probability if self.regressor_ is None else probability * np.asarray(self.regressor_.predict(X))
 
+    @distributional
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label: a mass at 0, and the regressor's distribution above."""
         probability = self.predict_probability(X)
         if self.regressor_ is None:  # no positive label was seen: all mass at 0, whatever lies above
             return ZeroInflated(probability, LogNormalDistribution(np.zeros(probability.size), np.ones(probability.size)))
-        check_distributional(self.regressor_)
         return ZeroInflated(probability, self.regressor_.predict_distribution(X))
 
-    def _check_distributional(self) -> None:
+    def check_distributional(self) -> None:
         check_distributional(self.regressor)
 
+    @distributional
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
         return self.predict_distribution(X).quantile(q)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor
@@ -14,6 +13,7 @@ from gbreg.links import REALS
 from gbreg.losses import OrdinalBuckets
 
 
+@dataclass(eq=False, repr=False)
 class OrdinalRegressor(DistributionalPreset):
     """Cumulative logit over buckets of the labels: a whole distribution from one tree a round.
 
@@ -49,66 +49,16 @@ class OrdinalRegressor(DistributionalPreset):
     ((2000,), (2000, 2))
     """
 
-    y_domain = REALS
+    n_buckets: int = 64
+    edges: str | ArrayLike = "mixed"
+    representative: str = "mean"
+    thresholds: str = "shared"
+    spread: bool = False
+    functional: str | float = "mean"
 
-    def __init__(
-        self,
-        n_buckets: int = 64,
-        edges: str | ArrayLike = "mixed",
-        representative: str = "mean",
-        thresholds: str = "shared",
-        spread: bool = False,
-        functional: str | float = "mean",
-        *,
-        engine: str = "lightgbm",
-        n_estimators: int = 100,
-        learning_rate: float = 0.1,
-        max_leaves: int = 31,
-        max_depth: int | None = None,
-        min_child_samples: int = 20,
-        subsample: float = 1.0,
-        colsample: float = 1.0,
-        reg_lambda: float = 0.0,
-        max_bins: int = 255,
-        early_stopping_rounds: int | None = None,
-        validation_fraction: float = 0.1,
-        eval_metric: Any = "loss",
-        hessian: str = "safe",
-        native: str | bool = "auto",
-        calibration: str | AnyCalibrator | None = None,
-        engine_params: dict[str, Any] | None = None,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        super().__init__(
-            engine=engine,
-            n_estimators=n_estimators,
-            learning_rate=learning_rate,
-            max_leaves=max_leaves,
-            max_depth=max_depth,
-            min_child_samples=min_child_samples,
-            subsample=subsample,
-            colsample=colsample,
-            reg_lambda=reg_lambda,
-            max_bins=max_bins,
-            early_stopping_rounds=early_stopping_rounds,
-            validation_fraction=validation_fraction,
-            eval_metric=eval_metric,
-            hessian=hessian,
-            native=native,
-            calibration=calibration,
-            engine_params=engine_params,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.n_buckets = n_buckets
-        self.edges = edges
-        self.representative = representative
-        self.thresholds = thresholds
-        self.spread = spread
-        self.functional = functional
+    word = "ordinal"
+    family = "buckets"
+    y_domain = REALS
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = OrdinalBuckets(**{name: getattr(self, name) for name in OrdinalBuckets._get_param_names()})

@@ -11,11 +11,11 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg.columns import check_features, column_names, take_rows
 from gbreg.engines import get_engine
 from gbreg.engines.constraints import monotone_list
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.columns import check_features, column_names, take_rows
-from gbreg.estimators.regressor import as_pairs
+from gbreg.estimators.rows import as_pairs
 
 
 def fit_part(
@@ -75,7 +75,3 @@ def rows_where(mask: Any, X: Any, y: Floats, weight: Floats | None) -> tuple[Any
     """The rows of a table or array, and of its labels and weights (or None), where the mask holds."""
     index = np.flatnonzero(mask)
     return take_rows(X, index), y[index], None if weight is None else weight[index]
-
-
-def n_rows(X: Any) -> int:
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)

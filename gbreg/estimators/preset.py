@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval as RealInterval
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats, check_inside, check_sample_weight
-from gbreg.calibration import AnyCalibrator, Calibrator, PITCalibrator
+from gbreg._checks import Floats
+from gbreg.calibration import AnyCalibrator, Calibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.columns import check_features, take_rows
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import READOUTS, Functional, read
-from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs, check_groups, hold_out
+from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.rows import Sample
 from gbreg.links import NON_NEGATIVE, Interval
+from gbreg.losses import get_loss
 from gbreg.losses.base import Loss
 
 if TYPE_CHECKING:
@@ -44,13 +44,32 @@ class Preset(BoostedRegressor, ABC):
     `calibrator_` is None, or what is applied to the predictions of the whole model or, with "pit", to its distributions.
     """
 
-    y_domain: ClassVar[Interval] = NON_NEGATIVE
-
     model_: GBRegressor | HurdleRegressor
 
     @abstractmethod
     def _model(self) -> GBRegressor | HurdleRegressor:
         """The unfitted model; `ValueError` for parameters that are not allowed."""
+
+    @property
+    def y_domain(self) -> Interval:
+        return NON_NEGATIVE
+
+    @property
+    def booster_predicts(self) -> bool:
+        return self.n_boosters == 1
+
+    @property
+    def n_boosters(self) -> int:
+        return 2 if isinstance(self._model(), HurdleRegressor) else 1
+
+    def searched_loss(self, y: Floats | None) -> tuple[str, Loss, Floats | None]:
+        model = self._model()
+        if isinstance(model, GBRegressor):
+            return "", get_loss(model.loss), y
+        return "", get_loss(model.regressor.loss), None if y is None else model.labels_of("regressor", y)
+
+    def fitted_boosters(self) -> Iterator[Any]:
+        return self.model_.fitted_boosters()
 
     def _boosted(self, loss: str | Loss, **replaced: Any) -> GBRegressor:
         given = {name: getattr(self, name) for name in BOOSTING_PARAMETERS}
@@ -68,87 +87,16 @@ class Preset(BoostedRegressor, ABC):
         whether = {"eval_metric": "loss", "hessian": "safe", "native": "auto", "n_estimators": first}
         return HurdleRegressor(self._boosted("bernoulli", **whether), self._boosted(loss, n_estimators=second))
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        eval_set: Any = None,
-        eval_sample_weight: Any = None,
-        groups: ArrayLike | None = None,
-        callbacks: Sequence[Any] | None = None,
-    ) -> Self:
-        """Fit `model_`.
+    def _begin(self) -> None:
+        self._model()
 
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-            In the unit of the target.
-        sample_weight : array-like of shape (n_samples,), optional
-        eval_set : (X, y) or list of them, optional
-        eval_sample_weight : array or list of arrays, optional
-        groups : array-like of shape (n_samples,), optional
-            What must not be torn apart where rows are held out, such as customers.
-        callbacks : list, optional
-            The engine's own callbacks; a model of two boosters hands them to both.
+    def _learn(self, rows: Sample) -> None:
+        self.check_labels(rows.y)
+        _warn_of_one_label(type(self).__name__, rows.y, rows.weight)
 
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            Before training, for parameters, labels or weights that are not allowed.
-        TypeError
-            Before training, for calibration "pit" and a model that predicts no distribution.
-        FloatingPointError
-            If training diverges.
-        """
-        self._validate_params()
-        calibrator = self._new_calibrator()
-        X = check_features(self, X, reset=True)
-        given = y, sample_weight
-        pairs = as_pairs(eval_set, eval_sample_weight)
-        if not pairs and (calibrator is not None or self.early_stopping_rounds is not None):
-            (X, y, sample_weight), (X_held, y_held, w_held) = self._hold_out(X, y, sample_weight, groups)
-            pairs = [((X_held, y_held), w_held)]
-            if self.early_stopping_rounds is not None:
-                eval_set, eval_sample_weight = (X_held, y_held), w_held
-        self._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
-        _warn_of_one_label(type(self).__name__, as_labels(self, given[0]), given[1])
-        self.calibrator_ = None
-        if calibrator is not None:
-            (X_held, y_held), w_held = pairs[0]
-            labels = as_labels(self, y_held)
-            if isinstance(calibrator, PITCalibrator):
-                self.calibrator_ = calibrator.fit(self._fitted().predict_distribution(X_held), labels, w_held)
-            else:
-                self.calibrator_ = calibrator.fit(self._uncalibrated(X_held), labels, w_held)
-        return self
-
-    def _fit_model(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, eval_sample_weight: Any, callbacks: Sequence[Any] | None
-    ) -> None:
-        model = self._model()
-        check_inside(as_labels(self, y), self.y_domain, type(self).__name__, "predict refunds with a loss on all reals")
-        model.fit(X, y, sample_weight, eval_set=eval_set, eval_sample_weight=eval_sample_weight, callbacks=callbacks)
-        self.model_ = model
-
-    def _hold_out(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[Any, Any]:
-        """The rows (X, y, weight) that train, and those kept to stop by and for the calibrator."""
-        labels = as_labels(self, y)
-        check_consistent_length(X, labels)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
-        used = np.arange(labels.size) if weight is None else np.flatnonzero(weight)
-        groups = check_groups(groups, labels.size)
-        parts = hold_out(used.size, self.validation_fraction, self.random_state, None if groups is None else groups[used])
-        train, held = (
-            (take_rows(X, used[part]), labels[used[part]], None if weight is None else weight[used[part]]) for part in parts
-        )
-        return train, held
+    def _train(self, rows: Sample, watched: list[Sample], callbacks: Sequence[Any] | None) -> None:
+        self.model_ = self._model()
+        fit_rows(self.model_, rows, watched, callbacks)
 
     def _fitted(self) -> GBRegressor | HurdleRegressor:
         """A copy of `model_` that predicts with `n_jobs` threads: other threads may be predicting with it."""
@@ -170,10 +118,13 @@ class Preset(BoostedRegressor, ABC):
 
     def predict(self, X: Any) -> Floats:
         """Predictions of shape (n_samples,), in the unit of the target."""
-        return self._calibrated(self._uncalibrated(X))
+        return self._calibrated(self._decoded(X))
 
-    def _uncalibrated(self, X: Any) -> Floats:
+    def _decoded(self, X: Any) -> Floats:
         return self._fitted().predict(X)
+
+    def _distribution(self, X: Any) -> Distribution:
+        return self._fitted().predict_distribution(X)
 
     def _of_parts(self, name: str) -> Any:
         check_is_fitted(self, "model_")
@@ -221,15 +172,27 @@ class Preset(BoostedRegressor, ABC):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
         tags.target_tags.positive_only = self.y_domain.low >= 0
         return tags
 
 
-def _warn_of_one_label(who: str, y: Floats, sample_weight: Any) -> None:
+def fit_rows(
+    model: GBRegressor | HurdleRegressor, rows: Sample, watched: list[Sample], callbacks: Sequence[Any] | None
+) -> None:
+    """Fit a model made of our own boosters to rows read before."""
+    model.fit(
+        rows.table,
+        rows.y,
+        rows.weight,
+        eval_set=[(held.table, held.y) for held in watched] or None,
+        eval_sample_weight=[held.weight for held in watched] or None,
+        callbacks=callbacks,
+    )
+
+
+def _warn_of_one_label(who: str, y: Floats, weight: Floats | None) -> None:
     """Warn where one of many rows has more than half of the labels' sum."""
-    size = np.abs(y) * (1.0 if sample_weight is None else np.asarray(sample_weight, dtype=np.float64))
+    size = np.abs(y) * (1.0 if weight is None else weight)
     if np.count_nonzero(size) < _MANY or not size.max() > 0.5 * size.sum():
         return
     row, share = int(size.argmax()), size.max() / size.sum()
@@ -250,6 +213,13 @@ class DistributionalPreset(Preset):
     }
 
     functional: str | float
+
+    @property
+    def booster_predicts(self) -> bool:
+        return self.functional == "mean" and super().booster_predicts
+
+    def check_distributional(self) -> None:
+        """Nothing to say: it predicts distributions."""
 
     def _new_calibrator(self) -> AnyCalibrator | None:
         calibrator = super()._new_calibrator()
@@ -278,7 +248,7 @@ class DistributionalPreset(Preset):
 
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label, recalibrated if `calibration` is "pit", else as the model has it."""
-        return self._recalibrated(self._fitted().predict_distribution(X))
+        return self._recalibrated(self._distribution(X))
 
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gbreg._checks import Floats
 
@@ -12,20 +12,6 @@ if TYPE_CHECKING:
 
 Functional = str | float | None
 READOUTS = ("mean", "median", "mode", "log_mean")
-
-
-def check_distributional(estimator: Any) -> None:
-    """`TypeError` for an estimator, fitted or not, that predicts no distribution.
-
-    One on whose parameters or parts it depends says so itself, by a method of its own.
-    """
-    if hasattr(estimator, "_check_distributional"):
-        estimator._check_distributional()
-    elif not hasattr(estimator, "predict_distribution"):
-        raise TypeError(
-            f"{type(estimator).__name__} predicts no distribution: use a GBRegressor with a distributional loss, such as "
-            "GBRegressor('log_normal')"
-        )
 
 
 def read(distribution: Distribution, functional: Functional) -> Floats:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from gbreg._checks import Floats, check_sample_weight, refuse_times
+from gbreg._checks import Floats
 from gbreg.calibration import AnyCalibrator, PITCalibrator
+from gbreg.columns import check_columns
 from gbreg.engines import (
     EachRound,
     Features,
@@ -32,10 +32,12 @@ from gbreg.engines import (
     training_threads,
 )
 from gbreg.engines.scores import TrainableLoss
-from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.columns import Columns, check_columns
+from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
+from gbreg.estimators.model import distributional, labelled
 from gbreg.estimators.progress import progress
 from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.rows import Sample
+from gbreg.links import Interval
 from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Loss
 from gbreg.losses.vector import VectorLoss
@@ -45,9 +47,8 @@ from gbreg.metrics.base import quietly
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
 
-_HUGE = float(np.finfo(np.float32).max)
 
-
+@dataclass(eq=False, repr=False)
 class GBRegressor(BoostedRegressor):
     """Gradient boosting of any gbreg loss on LightGBM, XGBoost or CatBoost.
 
@@ -137,56 +138,7 @@ class GBRegressor(BoostedRegressor):
 
     _parameter_constraints = {**BoostedRegressor._parameter_constraints, "loss": [str, Loss]}
 
-    loss_: TrainableLoss
-
-    def __init__(
-        self,
-        loss: str | Loss = "squared_error",
-        *,
-        engine: str = "lightgbm",
-        n_estimators: int = 100,
-        learning_rate: float = 0.1,
-        max_leaves: int = 31,
-        max_depth: int | None = None,
-        min_child_samples: int = 20,
-        subsample: float = 1.0,
-        colsample: float = 1.0,
-        reg_lambda: float = 0.0,
-        max_bins: int = 255,
-        early_stopping_rounds: int | None = None,
-        validation_fraction: float = 0.1,
-        eval_metric: Any = "loss",
-        hessian: str = "safe",
-        native: str | bool = "auto",
-        calibration: str | AnyCalibrator | None = None,
-        engine_params: dict[str, Any] | None = None,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        super().__init__(
-            engine=engine,
-            n_estimators=n_estimators,
-            learning_rate=learning_rate,
-            max_leaves=max_leaves,
-            max_depth=max_depth,
-            min_child_samples=min_child_samples,
-            subsample=subsample,
-            colsample=colsample,
-            reg_lambda=reg_lambda,
-            max_bins=max_bins,
-            early_stopping_rounds=early_stopping_rounds,
-            validation_fraction=validation_fraction,
-            eval_metric=eval_metric,
-            hessian=hessian,
-            native=native,
-            calibration=calibration,
-            engine_params=engine_params,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.loss = loss
+    loss: str | Loss = "squared_error"
 
     def set_params(self, **params: Any) -> Self:
         """As scikit-learn's, of a loss given by name too: ``loss__delta=0.3`` makes an instance of it."""
@@ -195,72 +147,59 @@ class GBRegressor(BoostedRegressor):
             params = {**params, "loss": get_loss(loss)}
         return super().set_params(**params)  # type: ignore[no-any-return]
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        eval_set: Any = None,
-        eval_sample_weight: Any = None,
-        groups: ArrayLike | None = None,
-        callbacks: Sequence[Any] | None = None,
-    ) -> Self:
-        """Fit the loss to the labels, then the trees to the loss.
+    @property
+    def family(self) -> str:
+        return get_loss(self.loss).family
 
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-            numpy, pandas, polars, pyarrow or scipy.sparse; NaN is missing; categorical columns keep their categories. What a
-            sparse matrix leaves out is 0 on every engine. XGBoost trains on it dense, a byte a cell with up to 256 bins: for
-            wide one-hot columns LightGBM is the engine.
-        y : array-like of shape (n_samples,)
-            In the unit of the target, inside the loss's domain.
-        sample_weight : array-like of shape (n_samples,), optional
-        eval_set : (X, y) or list of them, optional
-        eval_sample_weight : array or list of arrays, optional
-        groups : array-like of shape (n_samples,), optional
-            What must not be torn apart where rows are held out, such as customers: rows of one group share their future.
-        callbacks : list, optional
-            The engine's own callbacks, and `gbreg.engines.EachRound`, which every engine takes.
+    @property
+    def y_domain(self) -> Interval:
+        return get_loss(self.loss).y_domain
 
-        Returns
-        -------
-        self
+    @property
+    def booster_predicts(self) -> bool:
+        return True
 
-        Raises
-        ------
-        ValueError
-            Before training, for parameters, labels or weights that are not allowed.
-        TypeError
-            Before training, for calibration "pit" and a loss that has no distribution.
-        FloatingPointError
-            If training diverges.
-        """
-        self._validate_params()
-        engine = get_engine(self.engine)
-        engine.package()
-        engine.own(self.engine_params)  # its errors come before all work
+    @property
+    def n_boosters(self) -> int:
+        return 1
+
+    def label(self) -> str:
+        loss = get_loss(self.loss)
+        return labelled(loss.name, loss, loss._get_param_names())
+
+    def told(self) -> dict[str, Any]:
+        return get_loss(self.loss).to_json()["parameters"]  # type: ignore[no-any-return]
+
+    def searched_loss(self, y: Floats | None) -> tuple[str, Loss, Floats | None]:
+        return "loss__", get_loss(self.loss), y
+
+    def fitted_boosters(self) -> Iterator[Any]:
+        yield self
+
+    def _begin(self) -> None:
+        get_loss(self.loss)
+        self._metrics()
+
+    def _metrics(self) -> list[Any]:
+        names = "loss", get_loss(self.loss).name
+        return [] if self.eval_metric in names else [directed(self.eval_metric)]
+
+    def _learn(self, rows: Sample) -> None:
+        self.columns_ = rows.table.learn(get_engine(self.engine), int(self.max_bins))
+
+    def check_labels(self, y: Floats) -> None:
+        loss = get_loss(self.loss)
+        loss.check_parameters()
+        loss.check_labels(y)
+
+    def _train(self, rows: Sample, watched: list[Sample], callbacks: Sequence[Any] | None) -> None:
+        train = rows.take(rows.counting).coded(self.columns_)
         loss: TrainableLoss = clone(get_loss(self.loss))
-        calibrator = self._new_calibrator()
-        metrics = [] if self.eval_metric in ("loss", loss.name) else [directed(self.eval_metric)]
-        columns = Columns.of(X)
-        check_columns(self, X, reset=True)
-        self.columns_, features = columns.fit_matrix(X, engine, int(self.max_bins))
-        rows = self._rows(features, y, sample_weight)
-        groups = check_groups(groups, rows.y.size)
-        rows, groups = _counting(rows, groups)
-        sets = self._eval_sets(eval_set, eval_sample_weight, loss)
-        unseen = sets[:1]
-        stops = self.early_stopping_rounds is not None and np.ptp(rows.y) > 0  # one label is predicted, in no round
-        if not sets and (stops or calibrator is not None):
-            rows, unseen = self._hold_out(rows, groups)
-            sets = unseen if stops else []
-        loss.fit(rows.y, rows.weight)
-        if engine.monotone(self.engine_params):
-            check_order(loss, calibrator)
+        loss.fit(train.y, train.weight)
+        if get_engine(self.engine).monotone(self.engine_params):
+            check_order(loss, self._new_calibrator())
         self.loss_ = loss
-        form = self._native_form(loss, rows.weight)
+        form = self._native_form(loss, train.weight)
         self.native_ = form is not None
         self.booster_ = None
         self.evals_result_: dict[str, dict[str, list[float]]] = {}
@@ -268,22 +207,15 @@ class GBRegressor(BoostedRegressor):
         if loss.constant_ is None:
             with self._progress() as shown:
                 on_round, of_engine = _listeners(callbacks or (), shown)
+                sets = [held.coded(self.columns_) for held in watched]
                 with quietly():  # the best constant, the first candidate, puts nothing in order
-                    monitor = Monitor(loss, sets, metrics, self.early_stopping_rounds, on_round)
-                self._train(rows, monitor, form, of_engine)
-        self.calibrator_ = None
-        if calibrator is not None:
-            held = unseen[0]
-            if isinstance(calibrator, PITCalibrator):
-                self.calibrator_ = calibrator.fit(self._distribution(held.X), held.y, held.weight)
-            else:
-                self.calibrator_ = calibrator.fit(self._decoded(held.X), held.y, held.weight)
-        return self
+                    monitor = Monitor(loss, sets, self._metrics(), self.early_stopping_rounds, on_round)
+                self._boost(train, monitor, form, of_engine)
 
-    def _check_distributional(self) -> None:
+    def check_distributional(self) -> None:
         _distributional(get_loss(self.loss))
 
-    def _train(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
+    def _boost(self, rows: Rows, monitor: Monitor, form: NativeForm | None, callbacks: Sequence[Any]) -> None:
         if rows.X.vary():
             engine = get_engine(self.engine)
             parameters = engine.settled(self._tree_parameters())
@@ -293,7 +225,7 @@ class GBRegressor(BoostedRegressor):
                 warnings.warn(
                     f"{self.loss_!r}: a constant is predicted, for none of {monitor.rounds} rounds did better on the rows "
                     "that early stopping watches: watch more rows, more early_stopping_rounds, or better features",
-                    stacklevel=3,
+                    stacklevel=5,
                 )
             else:
                 self.booster_ = booster
@@ -302,29 +234,6 @@ class GBRegressor(BoostedRegressor):
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)
-
-    def _rows(self, features: Features, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
-        labels = as_labels(self, y)
-        if labels.size != features.n_rows:
-            raise ValueError(f"X has {features.n_rows:,} rows and y has {labels.size:,}: they must have the same number")
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
-        return Rows(features, labels, weight)
-
-    def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, loss: Loss) -> list[Rows]:
-        sets = []
-        for i, (pair, weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
-            check_columns(self, pair[0], reset=False)
-            try:
-                rows = self._rows(self.columns_.matrix(pair[0]), pair[1], weight)
-                loss.check_labels(rows.y)
-            except ValueError as error:
-                raise ValueError(f"eval_set[{i}]: {error}") from error
-            sets.append(rows)
-        return sets
-
-    def _hold_out(self, rows: Rows, groups: Any) -> tuple[Rows, list[Rows]]:
-        inside, outside = hold_out(rows.y.size, self.validation_fraction, self.random_state, groups)
-        return _take(rows, inside), [_take(rows, outside)]
 
     def _native_form(self, loss: TrainableLoss, weight: Floats | None) -> NativeForm | None:
         if self.native is False or loss.constant_ is not None:
@@ -354,21 +263,16 @@ class GBRegressor(BoostedRegressor):
         seed = self.random_state
         if seed is not None and not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-        return TreeParameters(
-            n_estimators=int(self.n_estimators),
-            learning_rate=float(self.learning_rate),
-            max_leaves=int(self.max_leaves),
-            max_depth=self.max_depth,
-            min_child_samples=int(self.min_child_samples),
-            subsample=float(self.subsample),
-            colsample=float(self.colsample),
-            reg_lambda=float(self.reg_lambda),
-            max_bins=int(self.max_bins),
-            hessian=self.hessian,
-            random_state=None if seed is None else int(seed),
-            n_threads=training_threads(self.n_jobs),
-            engine_params=self.engine_params or {},
-        )
+        # Those of one name are the same here and there, but for numpy's numbers, which not every engine takes.
+        shared = {field.name for field in fields(TreeParameters)} & set(BOOSTING_PARAMETERS)
+        given = {name: getattr(self, name) for name in shared}
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+        settled = {
+            "random_state": None if seed is None else int(seed),
+            "n_threads": training_threads(self.n_jobs),
+            "engine_params": self.engine_params or {},
+        }
+        return TreeParameters(**plain | settled)
 
     def _progress(self) -> AbstractContextManager[Any]:
         return progress(int(self.n_estimators), self.loss_.name) if self.verbose else nullcontext()
@@ -425,27 +329,30 @@ class GBRegressor(BoostedRegressor):
         check_is_fitted(self, "calibrator_")
         functional = self._to_read(functional)
         if functional is not None:
+            self.check_distributional()
             return read(self.predict_distribution(X), functional)
-        return self._calibrated(self._decoded(self._features(X)))
+        return self._calibrated(self._decoded(X))
 
-    def _decoded(self, features: Features) -> Floats:
+    def _decoded(self, X: Any) -> Floats:
         """What the loss predicts, before calibration."""
-        raw = self._raw(features)
+        raw = self.predict_raw(X)
         if self.loss_.constant_ is not None:
             return np.full(raw.shape[0], self.loss_.constant_)
         return self.loss_.predict(raw)
 
+    @distributional
     def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label, for losses that have one (`TypeError` for others).
+        """The distribution of every row's label: a method of models whose loss has one.
 
         Recalibrated if `calibration` is "pit", else as the loss has it.
         """
-        return self._recalibrated(self._distribution(self._features(X)))
+        return self._recalibrated(self._distribution(X))
 
-    def _distribution(self, features: Features) -> Distribution:
+    def _distribution(self, X: Any) -> Distribution:
         """What the loss says, before calibration."""
-        return _distributional(self.loss_).distribution(self._raw(features))
+        return _distributional(self.loss_).distribution(self.predict_raw(X))
 
+    @distributional
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
         return self.predict_distribution(X).quantile(q)
@@ -459,13 +366,8 @@ class GBRegressor(BoostedRegressor):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        try:
-            domain = get_loss(self.loss).y_domain
-            tags.target_tags.positive_only = domain.low >= 0
-        except (ValueError, TypeError):
-            pass  # an unknown loss is reported by fit
+        with suppress(ValueError, TypeError):  # an unknown loss is reported by fit
+            tags.target_tags.positive_only = self.y_domain.low >= 0
         return tags
 
 
@@ -501,87 +403,3 @@ def _listeners(callbacks: Sequence[Any], shown: OnRound | None) -> tuple[OnRound
         return any(asked)
 
     return each if heard else None, [c for c in callbacks if not isinstance(c, EachRound)]
-
-
-def check_groups(groups: Any, n: int) -> Any:
-    """Groups as an array of shape (n,), None where None is given; `ValueError` for another length or missing groups."""
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups must be one-dimensional with one entry a row, {n:,}, got shape {groups.shape}")
-    missing = groups != groups if groups.dtype.kind in "fcmM" else np.asarray([g is None or g != g for g in groups.ravel()])
-    if missing.any():
-        raise ValueError(f"groups: {missing.sum():,} of {n:,} are missing: give rows that belong to none a group each")
-    return groups
-
-
-def hold_out(n: int, fraction: float, random_state: Any, groups: Any = None) -> tuple[Any, Any]:
-    """Which of n rows train, and which random share is held out: two increasing arrays of indices.
-
-    With groups the share is one of groups, each of which lies on one side.
-    """
-    if groups is not None:
-        if np.unique(groups).size < 2:
-            raise ValueError(f"groups: all {n:,} rows are of one group, none can be held out: pass eval_set=")
-        split = GroupShuffleSplit(1, test_size=fraction, random_state=random_state)
-        return tuple(np.sort(part) for part in next(split.split(np.empty((n, 0)), groups=groups)))  # type: ignore[return-value]
-    held = int(np.ceil(fraction * n))
-    if held >= n:
-        raise ValueError(
-            f"validation_fraction={fraction} with n_samples={n} leaves no row for training: pass eval_set=, or set "
-            "early_stopping_rounds=None and calibration=None"
-        )
-    order = check_random_state(random_state).permutation(n)
-    return np.sort(order[held:]), np.sort(order[:held])
-
-
-def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:
-    """``eval_set`` as a list of ((X, y), weight); `ValueError` where it is neither a pair nor a list of pairs."""
-    if eval_set is None:
-        return []
-    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
-    weights = eval_sample_weight if isinstance(eval_sample_weight, list) else [eval_sample_weight] * len(pairs)
-    if len(weights) != len(pairs):
-        raise ValueError(f"eval_sample_weight lists {len(weights)} arrays for {len(pairs)} evaluation sets")
-    for i, pair in enumerate(pairs):
-        if not (isinstance(pair, tuple | list) and len(pair) == 2):
-            raise ValueError(f"eval_set[{i}] must be a pair (X, y), got {type(pair).__name__}")
-    return list(zip(pairs, weights, strict=True))
-
-
-def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
-    """Labels as float64 of shape (n_samples,); `ValueError` for what is missing, NaN, infinite or no number."""
-    if y is None:
-        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-    given = column_or_1d(y, warn=True)
-    refuse_times(given, "y")
-    try:
-        labels: Floats = given.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must be numbers, got {given.dtype} values such as {given[0]!r}") from error
-    if np.isnan(labels).any():
-        wrong = np.flatnonzero(np.isnan(labels))
-        raise ValueError(
-            f"Input y contains NaN: {wrong.size:,} of {labels.size:,} labels (first at row {wrong[0]}): drop them"
-        )
-    if not (np.abs(labels) <= _HUGE).all():
-        wrong = np.flatnonzero(~(np.abs(labels) <= _HUGE))
-        raise ValueError(
-            f"Input y contains infinity or a value too large for dtype('float32'), in which engines keep labels: "
-            f"{wrong.size:,} of {labels.size:,} (first at row {wrong[0]}): drop or rescale them"
-        )
-    return labels
-
-
-def _counting(rows: Rows, groups: Any) -> tuple[Rows, Any]:
-    """The rows of positive weight: engines would find bins and count leaves by the others too."""
-    if rows.weight is None or rows.weight.all():
-        return rows, groups
-    used = np.flatnonzero(rows.weight)
-    return _take(rows, used), None if groups is None else groups[used]
-
-
-def _take(rows: Rows, index: Any) -> Rows:
-    X = replace(rows.X, values=rows.X.values[index])
-    return Rows(X, rows.y[index], None if rows.weight is None else rows.weight[index])

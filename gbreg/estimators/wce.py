@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,17 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats, check_inside, check_sample_weight
-from gbreg.calibration import AnyCalibrator
+from gbreg._checks import Floats
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.columns import check_features, take_rows
-from gbreg.estimators.preset import Preset
-from gbreg.estimators.regressor import GBRegressor, as_labels, as_pairs
-from gbreg.links import NON_NEGATIVE
+from gbreg.estimators.preset import Preset, fit_rows
+from gbreg.estimators.regressor import GBRegressor
+from gbreg.estimators.rows import Sample, as_labels
 from gbreg.losses import WCE
+from gbreg.losses.base import Loss
 from gbreg.losses.odds import GeometricFit, as_classification, geometric_fit
 
 
+@dataclass(eq=False, repr=False)
 class WCERegressor(Preset):
     """Weighted cross-entropy: the odds of a logistic model, its positives weighted by the label, predict the label.
 
@@ -67,62 +68,22 @@ class WCERegressor(Preset):
         "implementation": [StrOptions({"loss", "duplicate", "youtube"})],
     }
 
-    decoder_: WCE
+    scheme: str = "identity"
+    cap: float | None = None
+    smearing: bool = True
+    implementation: str = "loss"
 
-    def __init__(
-        self,
-        scheme: str = "identity",
-        cap: float | None = None,
-        smearing: bool = True,
-        implementation: str = "loss",
-        *,
-        engine: str = "lightgbm",
-        n_estimators: int = 100,
-        learning_rate: float = 0.1,
-        max_leaves: int = 31,
-        max_depth: int | None = None,
-        min_child_samples: int = 20,
-        subsample: float = 1.0,
-        colsample: float = 1.0,
-        reg_lambda: float = 0.0,
-        max_bins: int = 255,
-        early_stopping_rounds: int | None = None,
-        validation_fraction: float = 0.1,
-        eval_metric: Any = "loss",
-        hessian: str = "safe",
-        native: str | bool = "auto",
-        calibration: str | AnyCalibrator | None = None,
-        engine_params: dict[str, Any] | None = None,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        super().__init__(
-            engine=engine,
-            n_estimators=n_estimators,
-            learning_rate=learning_rate,
-            max_leaves=max_leaves,
-            max_depth=max_depth,
-            min_child_samples=min_child_samples,
-            subsample=subsample,
-            colsample=colsample,
-            reg_lambda=reg_lambda,
-            max_bins=max_bins,
-            early_stopping_rounds=early_stopping_rounds,
-            validation_fraction=validation_fraction,
-            eval_metric=eval_metric,
-            hessian=hessian,
-            native=native,
-            calibration=calibration,
-            engine_params=engine_params,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.scheme = scheme
-        self.cap = cap
-        self.smearing = smearing
-        self.implementation = implementation
+    decoder_: WCE = field(init=False)
+
+    word = "wce"
+    family = "odds"
+
+    @property
+    def booster_predicts(self) -> bool:
+        return self.implementation == "loss"
+
+    def searched_loss(self, y: Floats | None) -> tuple[str, Loss, Floats | None]:
+        return "", self._loss(), y  # its booster may be a classifier, for which it weighs the rows
 
     def _loss(self) -> WCE:
         loss = WCE(self.scheme, self.cap, self.smearing)
@@ -132,50 +93,36 @@ class WCERegressor(Preset):
     def _model(self) -> GBRegressor:
         return self._boosted(self._loss() if self.implementation == "loss" else "bernoulli")
 
-    def _fit_model(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, eval_sample_weight: Any, callbacks: Sequence[Any] | None
-    ) -> None:
+    def _train(self, rows: Sample, watched: list[Sample], callbacks: Sequence[Any] | None) -> None:
         if self.implementation == "loss":
-            super()._fit_model(X, y, sample_weight, eval_set, eval_sample_weight, callbacks)
+            super()._train(rows, watched, callbacks)
             self.decoder_ = self.model_.loss_
             return
         loss = self._loss()
-        labels = as_labels(self, y)
-        weight = check_sample_weight(sample_weight, labels.size)
-        sets = [((check_features(self, X_, reset=False), y_), w) for (X_, y_), w in as_pairs(eval_set, eval_sample_weight)]
-        loss.fit(labels, weight)
-        if self.implementation == "youtube" and not (labels == 0).any():
+        loss.fit(rows.y, rows.weight)
+        if self.implementation == "youtube" and not (rows.y == 0).any():
             raise ValueError(
                 "WCERegressor: implementation='youtube' divides by the share of labels of 0 (not clicked), and there are "
                 "none: use implementation='loss'"
             )
-        as_rows = [self._as_classification(*pair, w, f"eval_set[{i}]: ") for i, (pair, w) in enumerate(sets)]
-        rows, clicked, count = self._as_classification(X, labels, weight)
         self.model_ = self._model()
-        self.model_.fit(
-            rows,
-            clicked,
-            count,
-            eval_set=[(X_, y_) for X_, y_, _ in as_rows] or None,
-            eval_sample_weight=[w for *_, w in as_rows] or None,
-            callbacks=callbacks,
-        )
+        fit_rows(self.model_, self._as_classification(rows), [self._as_classification(held) for held in watched], callbacks)
         if loss.decodes_with_residuals and loss.constant_ is None:
-            loss.fit_decoder(labels, self.model_.predict_raw(X), weight)
+            weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
+            loss.fit_decoder(rows.y, self.model_.predict_raw(rows.table), weight)
         self.decoder_ = loss
 
-    def _as_classification(self, X: Any, y: Any, weight: Any, where: str = "") -> tuple[Any, Floats, Floats]:
-        labels = as_labels(self, y)
-        check_inside(labels, NON_NEGATIVE, f"{where}{type(self).__name__}", WCE.way_out)
-        row, clicked, count = as_classification(labels, self.implementation, self.scheme, self.cap)
-        return take_rows(X, row), clicked, count * check_sample_weight(weight, labels.size)[row]
+    def _as_classification(self, rows: Sample) -> Sample:
+        row, clicked, count = as_classification(rows.y, self.implementation, self.scheme, self.cap)
+        count = count if rows.weight is None else count * rows.weight[row]
+        return Sample(rows.table.take(row), clicked, count)
 
     @property
     def loss_(self) -> WCE:
         check_is_fitted(self, "decoder_")
         return self.decoder_
 
-    def _uncalibrated(self, X: Any) -> Floats:
+    def _decoded(self, X: Any) -> Floats:
         raw = self._fitted().predict_raw(X)
         if self.loss_.constant_ is not None:
             return np.full(raw.shape, self.loss_.constant_)

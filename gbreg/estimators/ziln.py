@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
-from gbreg.calibration import AnyCalibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import ROUNDS, DistributionalPreset
@@ -12,6 +11,7 @@ from gbreg.estimators.regressor import GBRegressor, check_order
 from gbreg.losses import ZILN, LogNormal
 
 
+@dataclass(eq=False, repr=False)
 class ZILNRegressor(DistributionalPreset):
     """Zero-inflated log-normal: P(y > 0), and the median and spread of the positive labels.
 
@@ -60,58 +60,13 @@ class ZILNRegressor(DistributionalPreset):
         "factorized": ["boolean"],
     }
 
-    def __init__(
-        self,
-        factorized: bool = True,
-        sigma_bounds: tuple[float, float] = (0.01, 3.0),
-        functional: str | float = "mean",
-        *,
-        engine: str = "lightgbm",
-        n_estimators: int | tuple[int, int] = 100,
-        learning_rate: float = 0.1,
-        max_leaves: int = 31,
-        max_depth: int | None = None,
-        min_child_samples: int = 20,
-        subsample: float = 1.0,
-        colsample: float = 1.0,
-        reg_lambda: float = 0.0,
-        max_bins: int = 255,
-        early_stopping_rounds: int | None = None,
-        validation_fraction: float = 0.1,
-        eval_metric: Any = "loss",
-        hessian: str = "safe",
-        native: str | bool = "auto",
-        calibration: str | AnyCalibrator | None = None,
-        engine_params: dict[str, Any] | None = None,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        super().__init__(
-            engine=engine,
-            n_estimators=n_estimators,
-            learning_rate=learning_rate,
-            max_leaves=max_leaves,
-            max_depth=max_depth,
-            min_child_samples=min_child_samples,
-            subsample=subsample,
-            colsample=colsample,
-            reg_lambda=reg_lambda,
-            max_bins=max_bins,
-            early_stopping_rounds=early_stopping_rounds,
-            validation_fraction=validation_fraction,
-            eval_metric=eval_metric,
-            hessian=hessian,
-            native=native,
-            calibration=calibration,
-            engine_params=engine_params,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.factorized = factorized
-        self.sigma_bounds = sigma_bounds
-        self.functional = functional
+    factorized: bool = True
+    sigma_bounds: tuple[float, float] = (0.01, 3.0)
+    functional: str | float = "mean"
+    n_estimators: int | tuple[int, int] = field(default=100, kw_only=True)  # type: ignore[assignment]
+
+    word = "ziln"
+    family = "log-normal"
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = LogNormal(self.sigma_bounds) if self.factorized else ZILN(self.sigma_bounds)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from gbreg._checks import Floats, check_sample_weight
 from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, winners
 from gbreg.compare.leaderboard import SHOWN, Row
-from gbreg.estimators.readout import check_distributional
+from gbreg.estimators.model import check_distributional
 from gbreg.metrics import segment_table, xauc
 from gbreg.metrics.base import codes, quietly, sorted_once
 from gbreg.reporting import drift, pictures

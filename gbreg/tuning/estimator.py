@@ -14,8 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
-from gbreg.estimators.columns import check_features
-from gbreg.estimators.readout import Functional, check_distributional
+from gbreg.columns import check_features
+from gbreg.estimators.model import check_distributional
+from gbreg.estimators.readout import Functional
 from gbreg.tuning.result import Choose, TrialRecord, Tuned
 from gbreg.tuning.search import tune
 from gbreg.tuning.space import Range
@@ -200,7 +201,7 @@ storage, study_name, n_jobs
         X = self._checked(X)
         return self.best_estimator_.predict_distribution(X)  # type: ignore[no-any-return]
 
-    def _check_distributional(self) -> None:
+    def check_distributional(self) -> None:
         if self.losses is None:
             check_distributional(self.estimator)
 

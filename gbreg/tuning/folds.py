@@ -15,10 +15,9 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.utils import check_consistent_length
 
 from gbreg._checks import Floats, check_one_dimensional, check_sample_weight
+from gbreg.columns import Table, check_features, n_rows, take_rows
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.columns import Columns, check_features, take_rows
-from gbreg.estimators.parts import n_rows
-from gbreg.estimators.regressor import as_labels, as_pairs, check_groups, hold_out
+from gbreg.estimators.rows import as_labels, as_pairs, check_groups, hold_out
 
 Part = tuple[Any, Floats, Floats | None]
 
@@ -62,7 +61,7 @@ def make_folds(
     groups = check_groups(groups, n)
     rows = (as_table(X), labels, weight)
     if isinstance(estimator, BoostedRegressor):
-        Columns.of(rows[0]).matrix(rows[0])  # what no trial could take is refused before the first
+        Table.of(rows[0])  # what no trial could take is refused before the first
     check_consistent_length(*rows[:2])
     if eval_set is not None:
         if not (cv is None and time is None):

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from gbreg.compare.models import boosted_parts, default_models, model_label, parse_model, with_boosting
+from gbreg.compare.models import default_models, parse_model, with_boosting
 from gbreg.estimators import GBRegressor, HurdleRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.preset import DistributionalPreset
-from gbreg.losses import Loss, get_loss
+from gbreg.estimators.model import boosters_in
+from gbreg.links import REALS
+from gbreg.losses import Loss
 from gbreg.losses.ranges import Choice
 from gbreg.tuning.space import BOOSTING, Range, Space, Suggests, search_space, with_losses
 
@@ -66,7 +67,7 @@ class Search:
         starts = []
         for label, (model, space) in self.models.items():
             choice = {RECIPE: label} if len(self.models) > 1 else {}
-            boosting = next(boosted_parts(model)).get_params()
+            boosting = next(boosters_in(model)).get_params()
             own = space.stored(model.get_params(), self._prefix(label))
             starts.append({**choice, **self.shared.stored(boosting), **own})
         return starts
@@ -82,7 +83,7 @@ class Search:
 
     def _made(self, label: str, own: dict[str, Any], shared: dict[str, Any]) -> Any:
         model = clone(self.models[label][0]).set_params(**own)
-        for part in boosted_parts(model) if shared else ():
+        for part in boosters_in(model) if shared else ():
             part.set_params(**shared)
         return model
 
@@ -163,13 +164,13 @@ def several(
 
 
 def _label(model: Any) -> str:
-    try:
-        return model_label(model)
-    except StopIteration:
+    label = model.label() if hasattr(model, "label") else ""
+    if not label:
         raise ValueError(
             f"losses: {type(model).__name__} has no name on the command line, by which recipes are told apart: give losses, "
             "GBRegressor, HurdleRegressor, D2QRegressor or presets, or tune it by itself"
-        ) from None
+        )
+    return label
 
 
 def _own(known: Space) -> Space:
@@ -211,9 +212,7 @@ def _check_asked(asked: Mapping[str, Mapping[str, Any]], models: Mapping[str, An
 
 def _behind_hurdle(model: Any, y: ArrayLike) -> Any:
     """The model, as the second part of a hurdle where only labels of 0 are outside its loss's domain."""
-    if not isinstance(model, GBRegressor):
-        return model
-    labels, domain = np.asarray(y, dtype=np.float64), get_loss(model.loss).y_domain
+    labels, domain = np.asarray(y, dtype=np.float64), getattr(model, "y_domain", REALS)
     outside = labels[~domain.contains(labels)]
     return HurdleRegressor(GBRegressor("bernoulli"), model) if outside.size and not outside.any() else model
 
@@ -221,11 +220,11 @@ def _behind_hurdle(model: Any, y: ArrayLike) -> Any:
 def _variants(entry: Any, expand: bool, functional: str) -> list[Any]:
     """Models of an entry: one on each link, where none is named."""
     model = parse_model(entry) if isinstance(entry, str) else GBRegressor(entry) if isinstance(entry, Loss) else entry
-    if isinstance(model, DistributionalPreset) and (expand or (isinstance(entry, str) and "functional=" not in entry)):
+    if hasattr(model, "functional") and (expand or (isinstance(entry, str) and "functional=" not in entry)):
         return [clone(model).set_params(functional=functional)]
     named = isinstance(entry, str) and ":" not in entry
-    if not (isinstance(model, GBRegressor) and (named or expand) and "link" in get_loss(model.loss).get_params()):
+    known = with_losses(model).get_params()
+    if not ((named or expand) and "loss__link" in known):
         return [model]
-    loss = get_loss(model.loss)
-    links = [loss.link, *(link for link in LINKS if link != loss.link)]
-    return [clone(model).set_params(loss=clone(loss).set_params(link=link)) for link in links]
+    links = [known["loss__link"], *(link for link in LINKS if link != known["loss__link"])]
+    return [with_losses(model).set_params(loss__link=link) for link in links]

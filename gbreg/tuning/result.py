@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from gbreg.compare.models import boosted_parts
-from gbreg.estimators import HurdleRegressor
-from gbreg.estimators.preset import Preset
+from gbreg.estimators.model import boosters_in
 from gbreg.metrics import Metric
 from gbreg.tuning.code import as_code
 from gbreg.tuning.recipes import Search
@@ -170,8 +168,8 @@ def _less_is_better(study: optuna.Study, trials: Sequence[FrozenTrial]) -> NDArr
 
 def _with_rounds(model: Any, trial: FrozenTrial, early_stopping_rounds: int | None) -> Any:
     """The model with the rounds found instead of early stopping, where the same boosters learnt something in every fold."""
-    parts = list(boosted_parts(model))
-    pairs = [isinstance(part, Preset) and isinstance(part._model(), HurdleRegressor) for part in parts]
+    parts = list(boosters_in(model))
+    pairs = [part.n_boosters == 2 for part in parts]
     found = trial.user_attrs[ROUNDS]
     boosters = {len(fold) for fold in found}
     if boosters == {len(parts)}:  # without labels of 0 the first of a pair has nothing to learn

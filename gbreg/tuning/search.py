@@ -17,10 +17,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg._checks import check_sample_weight
-from gbreg.compare.models import boosted_parts
 from gbreg.engines import get_engine, thread_count
-from gbreg.estimators import GBRegressor
-from gbreg.estimators.regressor import as_labels
+from gbreg.estimators.model import boosters_in
+from gbreg.estimators.rows import as_labels
 from gbreg.metrics import Metric, directed
 from gbreg.tuning.folds import held_out_words, make_folds
 from gbreg.tuning.identity import identity
@@ -242,7 +241,7 @@ def tune(
 def _seeded(estimator: Any, seed: int) -> Any:
     """A clone whose boosters draw rows, also those they hold out, by that seed, where they have none of their own."""
     estimator = clone(estimator)
-    for part in boosted_parts(estimator):
+    for part in boosters_in(estimator):
         if part.random_state is None:
             part.set_params(random_state=seed)
     return estimator
@@ -263,7 +262,7 @@ def _check_boosters(estimator: Any, early_stopping_rounds: int | None) -> None:
     """Raise what every trial would: for an estimator without boosters, and parameters that they refuse."""
     estimator = clone(estimator)
     stop_early(estimator, early_stopping_rounds)
-    parts = list(boosted_parts(estimator))
+    parts = list(boosters_in(estimator))
     if not parts:
         raise ValueError(
             f"estimator={type(estimator).__name__} has no booster of gbreg in it: give a GBRegressor, a preset, or an "
@@ -285,7 +284,7 @@ def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search:
             f"metric='loss' while parameters of losses are searched: they change the scale of the loss, and the smallest "
             f"would win: {way_out}, or keep the loss as it is with space={{name: None}}"
         )
-    if not isinstance(estimator, GBRegressor):
+    if not hasattr(estimator, "loss"):
         raise ValueError(f"metric='loss': {type(estimator).__name__} has no loss of its own: {way_out}")
 
 

@@ -8,13 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
 from gbreg._checks import Floats, nearest
-from gbreg.estimators import CalibratedRegressor, GBRegressor, HurdleRegressor, WCERegressor
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.preset import Preset
-from gbreg.losses import Loss, get_loss
+from gbreg.losses import get_loss
 from gbreg.losses.ranges import Choice, Integers, LogUniform, SearchSpace, Uniform
 
 Range = Uniform | LogUniform | Integers | Choice
@@ -177,37 +175,16 @@ def _of(estimator: Any, y: Floats | None, prefix: str) -> Space:
     ranges: dict[str, Range] = {}
     of_losses: dict[str, Range] = {}
     if isinstance(estimator, BoostedRegressor):
-        inner = "loss__" if isinstance(estimator, GBRegressor) else ""
+        inner, loss, labels = estimator.searched_loss(y)
         known = estimator.get_params()
-        of_losses = {prefix + inner + k: v for k, v in _of_loss(estimator, y).items() if inner + k in known}
+        own = loss.search_space if labels is None else clone(loss).fit(labels).search_space
+        of_losses = {prefix + inner + k: v for k, v in own.items() if inner + k in known}
         ranges = {prefix + name: where for name, where in BOOSTING.items()} | of_losses
     else:
+        labels_of = getattr(estimator, "labels_of", lambda part, y: None)
         for name, part in estimator.get_params(deep=False).items():
-            if isinstance(part, BaseEstimator):
-                of_part = _of(part, _labels_of(estimator, name, y), f"{prefix}{name}__")
+            if hasattr(part, "get_params"):
+                of_part = _of(part, None if y is None else labels_of(name, y), f"{prefix}{name}__")
                 ranges |= of_part.ranges
                 of_losses |= {k: of_part.ranges[k] for k in of_part.of_losses}
     return Space(ranges, frozenset(of_losses))
-
-
-def _labels_of(estimator: Any, part: str, y: Floats | None) -> Floats | None:
-    """What a part is trained on, where that is known before."""
-    if y is None or isinstance(estimator, CalibratedRegressor):
-        return y
-    if not isinstance(estimator, HurdleRegressor):
-        return None
-    return (y > 0).astype(np.float64) if part == "classifier" else y[y > 0]
-
-
-def _of_loss(estimator: Any, y: Floats | None) -> SearchSpace:
-    loss: Loss
-    if isinstance(estimator, WCERegressor):  # its booster may be a classifier, for which it weighs the rows
-        loss = estimator._loss()
-    elif isinstance(estimator, Preset):
-        model = estimator._model()
-        hurdle = isinstance(model, HurdleRegressor)
-        loss = get_loss((model.regressor if hurdle else model).loss)
-        y = _labels_of(model, "regressor", y) if hurdle else y
-    else:
-        loss = get_loss(estimator.loss)
-    return loss.search_space if y is None else clone(loss).fit(y).search_space

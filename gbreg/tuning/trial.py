@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.pruners import NopPruner
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from gbreg.compare.models import boosted_parts, fitted_parts
 from gbreg.engines import EachRound, SharedBins, thread_count
-from gbreg.estimators import GBRegressor, WCERegressor
-from gbreg.estimators.preset import DistributionalPreset, Preset
+from gbreg.estimators import GBRegressor
+from gbreg.estimators.model import boosters_in, fitted_boosters_in
 from gbreg.losses import PointwiseLoss
 from gbreg.metrics import Metric, directed
 from gbreg.metrics.base import quietly
@@ -25,14 +24,14 @@ from gbreg.tuning.study import FOLDS, OWNER, REASON, ROUNDS, first_report, owner
 
 def calibrates(models: Iterable[Any], space: Mapping[str, Any] | None) -> bool:
     """Whether a trial may calibrate: one of the models does, those without parameters left out, or it is searched."""
-    parts = (part for model in models if isinstance(model, BaseEstimator) for part in boosted_parts(model))
+    parts = (part for model in models for part in boosters_in(model))
     searched = (name.split("__")[-1] for name, where in (space or {}).items() if where is not None)
     return any(part.calibration is not None for part in parts) or "calibration" in searched
 
 
 def stop_early(model: Any, rounds: int | None) -> None:
     """Set it where the model does not."""
-    for part in boosted_parts(model):
+    for part in boosters_in(model):
         if part.early_stopping_rounds is None:
             part.set_params(early_stopping_rounds=rounds)
 
@@ -55,7 +54,7 @@ class Objective:
         self.n_threads = max(1, thread_count(None) // workers)
         self.bins = SharedBins(2 * len(folds) * workers)  # models of two boosters train on two sets of rows
         models = [model for model, _ in search.models.values()]
-        self.rounds = max((int(np.max(part.n_estimators)) for model in models for part in boosted_parts(model)), default=1)
+        self.rounds = max((int(np.max(part.n_estimators)) for model in models for part in boosters_in(model)), default=1)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         trial.set_user_attr(OWNER, owner())
@@ -76,7 +75,7 @@ class Objective:
             fitted = self._fit(clone(model), fold, trial, [score[0] for score in scores])
             known = self._measured_in_training(fitted, fold)
             scores.append(self._measure(fitted, fold.test) if known is None else known)
-            rounds.append([part.best_iteration_ for part in fitted_parts(fitted)])
+            rounds.append([part.best_iteration_ for part in fitted_boosters_in(fitted)])
             if len(self.metrics) == 1 and len(scores) < len(self.folds) and not self._follows_metric(model):
                 self._hold_against(trial, len(scores) * self.rounds, float(np.mean(scores)))
         trial.set_user_attr(ROUNDS, rounds)
@@ -87,28 +86,19 @@ class Objective:
     def _prepared(self, model: Any) -> Any:
         """With early stopping, and threads, where the model leaves them open."""
         stop_early(model, self.early_stopping_rounds)
-        for part in boosted_parts(model):
+        for part in boosters_in(model):
             if part.n_jobs is None:
                 part.set_params(n_jobs=self.n_threads)
-        if self._predicts_itself(model) and model.eval_metric == "loss" and self.metrics[0] is not None:
+        if _booster_predicts(model) and model.eval_metric == "loss" and self.metrics[0] is not None:
             model.set_params(eval_metric=self.metrics[0])
         return model
 
     def _follows_metric(self, model: Any) -> bool:
         """Whether the metric is known round by round: the model may have been told to watch another."""
-        if not self._predicts_itself(model):
+        if not _booster_predicts(model):
             return False
         metric, watched = self.metrics[0], model.eval_metric
         return watched == "loss" if metric is None else directed(watched).name == metric.name
-
-    @staticmethod
-    def _predicts_itself(model: Any) -> bool:
-        """Whether the booster's own predictions are the model's."""
-        if isinstance(model, WCERegressor) and model.implementation != "loss":  # the booster is a classifier
-            return False
-        if isinstance(model, DistributionalPreset) and model.functional != "mean":
-            return False
-        return isinstance(model, GBRegressor) or (isinstance(model, Preset) and isinstance(model._model(), GBRegressor))
 
     def _fit(self, model: Any, fold: Fold, trial: optuna.Trial, earlier: list[float]) -> Any:
         X, y, weight = fold.train
@@ -177,6 +167,10 @@ class _Pruning:
             self.trial.report(float(np.mean([*self.earlier, latest])), self.start + done)
             self.behind = self.trial.should_prune()
         return self.behind
+
+
+def _booster_predicts(model: Any) -> bool:
+    return getattr(model, "booster_predicts", False)
 
 
 def _mean_loss(model: GBRegressor, test: Part) -> float:

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gbreg import BucketRegressor, GBRegressor, HurdleRegressor
-from gbreg.estimators.regressor import hold_out
+from gbreg.estimators.rows import hold_out
 from gbreg.losses import TransformedSquaredError, Tweedie
 from gbreg.metrics import normalized_gini, pcoc, root_mean_squared_error, xauc
 from tests.benchmarks.measure import Table

@@ -28,7 +28,7 @@ from gbreg.calibration import (
     get_calibrator,
 )
 from gbreg.engines import ENGINES, EachRound
-from gbreg.estimators.regressor import hold_out
+from gbreg.estimators.rows import hold_out
 from gbreg.losses import TransformedSquaredError
 from gbreg.metrics import pcoc, xauc
 

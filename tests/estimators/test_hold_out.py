@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, WCERegressor, ZILNRegressor
-from gbreg.estimators.regressor import hold_out
+from gbreg.estimators.rows import hold_out
 
 SMALL = {"n_estimators": 30, "max_leaves": 8, "n_jobs": 1, "random_state": 0, "early_stopping_rounds": 3}
 PRESETS = {

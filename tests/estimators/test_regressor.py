@@ -750,8 +750,15 @@ def test_bad_input_is_refused_before_training(engine: str, parameters: Any, data
 
 def test_readouts_need_a_distribution() -> None:
     X, y = spend(100)
-    with pytest.raises(TypeError, match=r"SquaredError\(\) predicts its functional \(mean\) and no distribution"):
-        small().fit(X, y).predict_distribution(X)
+    said = r"SquaredError\(\) predicts its functional \(mean\) and no distribution"
+    plain = small().fit(X, y)
+    assert not hasattr(plain, "predict_distribution")
+    assert not hasattr(plain, "predict_quantile")
+    with pytest.raises(AttributeError, match="has no attribute 'predict_distribution'") as raised:
+        plain.predict_distribution(X)
+    assert re.search(said, str(raised.value.__cause__))
+    with pytest.raises(TypeError, match=said):
+        plain.predict(X, "median")
     model = small("ziln").fit(X, y)
     assert np.array_equal(model.predict_quantile(X, 0.9), model.predict(X, 0.9))
     assert np.array_equal(model.predict(X, "mean"), model.predict(X))

@@ -1,0 +1,45 @@
+"""What an estimator asks of a table before it learns from it, or after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils import get_tags
+from sklearn.utils.validation import validate_data
+
+from gbreg.columns.frames import as_frame, check_not_infinite, numbers
+from gbreg.columns.table import Table
+
+
+def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Let scikit-learn learn the number and names of X's columns, or compare them, once X is known to hold rows."""
+    if isinstance(X, Table):
+        if reset:
+            X.name(estimator)
+        return
+    as_frame(X)
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+
+
+def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X for an estimator made of others, its columns learnt or compared: tables as they are, all else as arrays.
+
+    What a table may hold is up to the parts, but for infinite numbers: they see other rows, and would count those. Arrays
+    are refused where the estimator's tags say so (sparse, NaN).
+    """
+    frame = as_frame(X)
+    if isinstance(X, Table):
+        check_columns(estimator, X, reset=reset)
+        return X
+    if frame is not None:
+        check_columns(estimator, X, reset=reset)
+        for column in frame.iter_columns():
+            if column.dtype.is_float():
+                check_not_infinite(numbers(column)[:, None], [column.name])
+        return X
+    tags = get_tags(estimator).input_tags
+    sparse = ("csr", "csc") if tags.sparse else False
+    X = validate_data(estimator, X, accept_sparse=sparse, dtype=None, ensure_all_finite=not tags.allow_nan, reset=reset)
+    if X.dtype.kind == "f":
+        check_not_infinite(X, None)
+    return X

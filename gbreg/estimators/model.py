@@ -1,0 +1,149 @@
+"""What every estimator of gbreg answers about itself, fitted or not."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Self, TypeVar
+
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils.metaestimators import available_if
+
+from gbreg._checks import Floats, check_inside
+from gbreg.archive import Savable
+from gbreg.links import REALS, Interval
+
+
+class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of all estimators.
+
+    Attributes
+    ----------
+    word : str
+        What stands for the estimator on the command line and in leaderboards; "" where nothing does.
+    family : str
+        Which kind of model it is: leaderboards are grouped by it.
+    y_domain : Interval
+        The labels it takes.
+    booster_predicts : bool
+        Whether it has one booster, whose own predictions are the model's.
+    """
+
+    word: ClassVar[str] = ""
+
+    @property
+    def family(self) -> str:
+        return ""
+
+    @property
+    def y_domain(self) -> Interval:
+        return REALS
+
+    @property
+    def booster_predicts(self) -> bool:
+        return False
+
+    @classmethod
+    def own_parameters(cls) -> list[str]:
+        """The parameters that are told after its word."""
+        return list(cls._get_param_names())
+
+    @classmethod
+    def of_word(cls, given: dict[str, Any], read_loss: Callable[[str], Any]) -> Self:
+        """The estimator of a word and its parameters; `read_loss` makes a loss of its name and parameters."""
+        return cls(**given)
+
+    def label(self) -> str:
+        """One word that `gbreg.compare.parse_model` reads back: the name, and parameters that differ from their defaults."""
+        return labelled(self.word, self, self.own_parameters())
+
+    def told(self) -> dict[str, Any]:
+        """Its own parameters with their values."""
+        own = self.own_parameters()
+        return {name: value for name, value in self.get_params(deep=False).items() if name in own}
+
+    def check_labels(self, y: Floats) -> None:
+        """`ValueError` for labels that the estimator does not take."""
+        check_inside(y, self.y_domain, type(self).__name__, "use a loss on all reals, such as squared_error")
+
+    def labels_of(self, part: str, y: Floats) -> Floats | None:
+        """The labels that a part is trained on, None where they are not known before."""
+        return None
+
+    def columnless(self) -> Self:
+        """A clone that takes any table: it names no column of its own."""
+        return clone(self)  # type: ignore[no-any-return]
+
+    def check_distributional(self) -> None:
+        """`TypeError` unless the estimator, fitted or not, predicts distributions."""
+        raise _no_distribution(self)
+
+    def boosters(self) -> Iterator[Any]:
+        """The estimators inside that take the parameters of boosting; itself, if it is one."""
+        for part in self.get_params(deep=False).values():
+            yield from boosters_in(part)
+
+    def fitted_boosters(self) -> Iterator[Any]:
+        """The fitted `GBRegressor`s inside; itself, if it is one."""
+        for name, part in vars(self).items():
+            if name.endswith("_"):
+                yield from fitted_boosters_in(part)
+
+
+def boosters_in(estimator: Any) -> Iterator[Any]:
+    """`Model.boosters` of any estimator, scikit-learn's around ours included; none of what is no estimator."""
+    yield from Model.boosters(estimator) if _is_foreign(estimator) else getattr(estimator, "boosters", lambda: ())()
+
+
+def fitted_boosters_in(estimator: Any) -> Iterator[Any]:
+    """`Model.fitted_boosters` of any estimator."""
+    foreign = _is_foreign(estimator)
+    yield from Model.fitted_boosters(estimator) if foreign else getattr(estimator, "fitted_boosters", lambda: ())()
+
+
+def _is_foreign(estimator: Any) -> bool:
+    return isinstance(estimator, BaseEstimator) and not isinstance(estimator, Model)
+
+
+def _no_distribution(estimator: Any) -> TypeError:
+    return TypeError(
+        f"{type(estimator).__name__} predicts no distribution: use a GBRegressor with a distributional loss, such as "
+        "GBRegressor('log_normal')"
+    )
+
+
+def check_distributional(estimator: Any) -> None:
+    """`TypeError` for any estimator, fitted or not, that predicts no distribution: those of gbreg say why."""
+    if hasattr(estimator, "check_distributional"):
+        estimator.check_distributional()
+    elif not hasattr(estimator, "predict_distribution"):
+        raise _no_distribution(estimator)
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def distributional(method: Method) -> Method:
+    """Offers a method where the estimator predicts distributions; elsewhere the error's cause says why it does not."""
+
+    def predicts(estimator: Any) -> bool:
+        check_distributional(estimator)
+        return True
+
+    return available_if(predicts)(method)  # type: ignore[no-any-return]
+
+
+def labelled(name: str, model: BaseEstimator, parameters: Sequence[str]) -> str:
+    """A name and the parameters that differ from their defaults, as the command line reads them."""
+    # The signature's order puts what matters most first.
+    defaults = {k: p.default for k, p in inspect.signature(type(model).__init__).parameters.items() if k in parameters}
+    changed = {k: getattr(model, k) for k in defaults}
+    parts = [f"{k}={_written(v)}" for k, v in changed.items() if repr(v) != repr(defaults[k])]
+    return name + (":" + ",".join(parts) if parts else "")
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool | list) or value is None:
+        return json.dumps(value)
+    return str(value)

@@ -1,0 +1,127 @@
+"""Rows as they are given to `fit`: labels, weights, groups, evaluation sets, and those that are held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import column_or_1d
+
+from gbreg._checks import Floats, check_sample_weight, refuse_times
+from gbreg.columns import Columns, Table
+from gbreg.engines import Rows
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a table, with their labels and weights (float64, of shape (n_samples,)); `weight` None counts each once."""
+
+    table: Table
+    y: Floats
+    weight: Floats | None = None
+
+    @classmethod
+    def of(cls, estimator: Any, X: Any, y: ArrayLike, weight: ArrayLike | None, columns: Columns | None = None) -> Sample:
+        """Rows as an estimator is given them, each column of the table read by those of the training rows, or by its own."""
+        table = Table.of(X, columns)
+        labels = as_labels(estimator, y)
+        if labels.size != table.shape[0]:
+            raise ValueError(f"X has {table.shape[0]:,} rows and y has {labels.size:,}: they must have the same number")
+        return cls(table, labels, None if weight is None else check_sample_weight(weight, labels.size))
+
+    @property
+    def counting(self) -> Any:
+        """The numbers of the rows of positive weight: engines would find bins and count leaves by the others too."""
+        return np.arange(self.y.size) if self.weight is None else np.flatnonzero(self.weight)
+
+    def take(self, index: Any) -> Sample:
+        if index.size == self.y.size:
+            return self
+        weight = None if self.weight is None else self.weight[index]
+        return Sample(self.table.take(index), self.y[index], weight)
+
+    def named(self, names: Any) -> Sample:
+        """Of a table that scikit-learn knows by those names of columns."""
+        return replace(self, table=replace(self.table, named=names))
+
+    def coded(self, columns: Columns) -> Rows:
+        """As an engine takes them."""
+        return Rows(columns.matrix(self.table), self.y, self.weight)
+
+
+_HUGE = float(np.finfo(np.float32).max)
+
+
+def check_groups(groups: Any, n: int) -> Any:
+    """Groups as an array of shape (n,), None where None is given; `ValueError` for another length or missing groups."""
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups must be one-dimensional with one entry a row, {n:,}, got shape {groups.shape}")
+    missing = groups != groups if groups.dtype.kind in "fcmM" else np.asarray([g is None or g != g for g in groups.ravel()])
+    if missing.any():
+        raise ValueError(f"groups: {missing.sum():,} of {n:,} are missing: give rows that belong to none a group each")
+    return groups
+
+
+def hold_out(n: int, fraction: float, random_state: Any, groups: Any = None) -> tuple[Any, Any]:
+    """Which of n rows train, and which random share is held out: two increasing arrays of indices.
+
+    With groups the share is one of groups, each of which lies on one side.
+    """
+    if groups is not None:
+        if np.unique(groups).size < 2:
+            raise ValueError(f"groups: all {n:,} rows are of one group, none can be held out: pass eval_set=")
+        split = GroupShuffleSplit(1, test_size=fraction, random_state=random_state)
+        return tuple(np.sort(part) for part in next(split.split(np.empty((n, 0)), groups=groups)))  # type: ignore[return-value]
+    held = int(np.ceil(fraction * n))
+    if held >= n:
+        raise ValueError(
+            f"validation_fraction={fraction} with n_samples={n} leaves no row for training: pass eval_set=, or set "
+            "early_stopping_rounds=None and calibration=None"
+        )
+    order = check_random_state(random_state).permutation(n)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:
+    """``eval_set`` as a list of ((X, y), weight); `ValueError` where it is neither a pair nor a list of pairs."""
+    if eval_set is None:
+        return []
+    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
+    weights = eval_sample_weight if isinstance(eval_sample_weight, list) else [eval_sample_weight] * len(pairs)
+    if len(weights) != len(pairs):
+        raise ValueError(f"eval_sample_weight lists {len(weights)} arrays for {len(pairs)} evaluation sets")
+    for i, pair in enumerate(pairs):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise ValueError(f"eval_set[{i}] must be a pair (X, y), got {type(pair).__name__}")
+    return list(zip(pairs, weights, strict=True))
+
+
+def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
+    """Labels as float64 of shape (n_samples,); `ValueError` for what is missing, NaN, infinite or no number."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    given = column_or_1d(y, warn=True)
+    refuse_times(given, "y")
+    try:
+        labels: Floats = given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must be numbers, got {given.dtype} values such as {given[0]!r}") from error
+    if np.isnan(labels).any():
+        wrong = np.flatnonzero(np.isnan(labels))
+        raise ValueError(
+            f"Input y contains NaN: {wrong.size:,} of {labels.size:,} labels (first at row {wrong[0]}): drop them"
+        )
+    if not (np.abs(labels) <= _HUGE).all():
+        wrong = np.flatnonzero(~(np.abs(labels) <= _HUGE))
+        raise ValueError(
+            f"Input y contains infinity or a value too large for dtype('float32'), in which engines keep labels: "
+            f"{wrong.size:,} of {labels.size:,} (first at row {wrong[0]}): drop or rescale them"
+        )
+    return labels
