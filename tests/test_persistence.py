@@ -256,7 +256,7 @@ def test_classes_of_ones_own_name_the_module_to_import(tmp_path, monkeypatch):
         f"load: {files[0]!r}: loss 'ownloss' {ending}",
         f"load: {files[1]!r}: estimator 'OwnRegressor' {ending}",
         f"gbreg.estimators.regressor shop_losses {at_three[0]}",
-        f"shop_losses gbreg.losses.pointwise {at_three[1]}",
+        f"shop_losses gbreg.losses.errors {at_three[1]}",
     ]
 
 
