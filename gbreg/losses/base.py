@@ -18,6 +18,9 @@ from gbreg.links import REALS, Interval, Link
 from gbreg.losses.native import NativeForm
 from gbreg.losses.ranges import SearchSpace
 
+# The names of gbreg's own classes, which no class of the user's may take: it would stand for them in saved models too.
+BUILT_IN: set[str] = set()
+
 
 class Loss(BaseEstimator, ABC):  # type: ignore[misc]
     """A formula over (y, raw score) with parameters, a domain, an intercept and a decoding; learns from labels only.
@@ -63,6 +66,13 @@ class Loss(BaseEstimator, ABC):  # type: ignore[misc]
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if not own_module(cls):
+            BUILT_IN.add(cls.name)
+        elif cls.name in BUILT_IN:
+            raise TypeError(
+                f"class {cls.__name__}: gbreg has a loss {cls.name!r}, and get_loss and saved models go by that name: call "
+                f"yours something else, such as My{cls.__name__}"
+            )
 
     @abstractmethod
     def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...

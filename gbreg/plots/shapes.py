@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 
 from gbreg._checks import Floats
 from gbreg.discretize import soft_labels
@@ -167,7 +168,7 @@ class LossDisplay(Display):
         Parameters
         ----------
         loss : str or Loss
-            Of one output; fitted to the labels if it is not fitted.
+            Of one output; if it is not fitted, a clone is fitted to the labels.
         labels : array-like of shape (n_labels,)
         prediction : array-like, optional
             Where to evaluate; default: 400 points from 0 to twice the largest label.
@@ -180,7 +181,7 @@ class LossDisplay(Display):
             raise TypeError(f"loss {shown!r} has several outputs: its gradient is no curve of the prediction")
         y = np.atleast_1d(np.asarray(labels, dtype=np.float64))
         if not hasattr(shown, "intercept_"):
-            shown.fit(y)
+            shown = clone(shown).fit(y)
         if prediction is None:
             x = np.linspace(0.0, 2.0 * np.abs(y).max(), 401)[1:]
         else:

@@ -29,6 +29,7 @@ from gbreg.losses import (
     Huber,
     Huberpp,
     Loss,
+    PointwiseLoss,
     Poisson,
     Quantile,
     SoftmaxBuckets,
@@ -36,6 +37,7 @@ from gbreg.losses import (
     TransformedSquaredError,
     Tweedie,
     get_loss,
+    known_losses,
     loss_from_json,
 )
 from gbreg.losses.scales import label_scale
@@ -526,6 +528,42 @@ def test_unknown_loss_names_the_nearest():
         get_loss("huberp")
     assert get_loss("huberpp", delta=0.3).delta == 0.3
     assert type(get_loss("am")) is AM
+
+
+def test_get_loss_leaves_the_callers_loss_as_it_is():
+    mine = Huber().fit([1.0, 2.0, 4.0])
+    assert get_loss(mine) is mine
+    other = get_loss(mine, delta=9.0)
+    assert (other.delta, mine.delta) == (9.0, 1.0)
+    assert mine.delta_ == 1.0
+    assert not hasattr(other, "delta_")
+
+
+@pytest.mark.parametrize(("name", "base"), [("Huber", Huber), ("Huber", PointwiseLoss), ("HUBER", Huber), ("ZILN", Loss)])
+def test_a_class_named_like_a_built_in_one_is_refused(name, base):
+    before = known_losses()
+    message = f"class {name}: gbreg has a loss '{name.lower()}', .*: call yours something else, such as My{name}"
+    with pytest.raises(TypeError, match=message) as refused:
+        type(name, (base,), {})
+    assert known_losses() == before  # while the traceback keeps the class alive
+    assert refused.tb is not None
+
+
+def test_a_class_of_ones_own_may_be_defined_again():
+    classes = [type("DefinedTwice", (SquaredError,), {"functional": text}) for text in ("first", "second")]
+    assert get_loss("defined_twice").functional == "second"
+    assert isinstance(loss_from_json(classes[0]().to_json()), classes[1])
+
+
+def test_built_in_losses_keep_their_order():
+    """That of the choices which stored studies over all losses were asked with."""
+    order = [name for name, cls in known_losses().items() if cls.__module__.startswith("gbreg.losses.")]
+    assert order == [
+        *("expression_loss", "bernoulli", "wce"),
+        *("squared_error", "quantile", "absolute_error", "expectile", "huber"),
+        *("huberpp", "am", "transformed_squared_error"),
+        *("log_normal", "ziln", "poisson", "gamma", "tweedie", "softmax_buckets", "ordinal_buckets"),
+    ]
 
 
 @every_class

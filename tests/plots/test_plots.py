@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 
 from gbreg import BucketRegressor, GBRegressor
 from gbreg.distribution import LogNormalDistribution, ZeroInflated
-from gbreg.losses import AM, WCE, ZILN, Huberpp, SoftmaxBuckets
+from gbreg.losses import AM, WCE, ZILN, Huber, Huberpp, SoftmaxBuckets
 from gbreg.metrics import decile_table
 from gbreg.plots import (
     CalibrationDisplay,
@@ -294,6 +294,12 @@ def test_shapes_of_losses():
     display.figure_.canvas.draw()
     values = LossDisplay.from_loss("squared_error", 3.0, prediction=[1.0, 3.0], what="value")
     np.testing.assert_allclose(values.curves[0], [2.0, 0.0])
+    mine = Huberpp()
+    LossDisplay.from_loss(mine, [1.0, 20.0])
+    assert not hasattr(mine, "intercept_")
+    fitted = Huber().fit([1.0, 2.0, 4.0])
+    beside = LossDisplay.from_loss(fitted, [1000.0], prediction=[1010.0])
+    assert beside.curves[0] == fitted.delta_  # not fitted anew to the label shown
     with pytest.raises(TypeError, match="has several outputs"):
         LossDisplay.from_loss(ZILN(), [1.0])
     with pytest.raises(ValueError, match="what='slope' must be"):
