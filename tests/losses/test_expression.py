@@ -481,12 +481,12 @@ def test_without_an_expression_there_is_nothing_to_fit() -> None:
 
 
 def test_a_missing_sympy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gbreg.losses import expression
+    from gbreg.losses.formula import functions
 
     monkeypatch.setitem(sys.modules, "sympy", None)
-    expression._symbolic.cache_clear()
+    functions.symbolic.cache_clear()
     try:
         with pytest.raises(ImportError, match=r'pip install "gbreg\[expression\]"'):
             from_expression("(mu - y)**4")
     finally:
-        expression._symbolic.cache_clear()
+        functions.symbolic.cache_clear()
