@@ -280,7 +280,7 @@ def test_the_default_roster_accounts_for_every_built_in_loss():
 
 def test_installed_engines(monkeypatch):
     assert installed_engines() == ["lightgbm", "xgboost", "catboost"]
-    monkeypatch.setattr("gbreg.compare.models.find_spec", lambda name: None if name == "xgboost" else object())
+    monkeypatch.setattr("gbreg.engines.packages.find_spec", lambda name: None if name == "xgboost" else object())
     assert installed_engines() == ["lightgbm", "catboost"]
 
 

@@ -5,7 +5,6 @@ from gbreg.compare.models import (
     boosted_parts,
     default_models,
     fitted_parts,
-    installed_engines,
     loss_label,
     model_label,
     parse_loss,
@@ -15,6 +14,7 @@ from gbreg.compare.models import (
 )
 from gbreg.compare.run import READOUTS, compare
 from gbreg.compare.words import badness, cell, choice, data_words, number, sum_words, winners
+from gbreg.engines import installed_engines
 
 __all__ = [
     "READOUTS",

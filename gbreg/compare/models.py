@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from sklearn.base import clone
 
 from gbreg._checks import nearest
 from gbreg._errors import InputError
-from gbreg.engines import ENGINES
 from gbreg.estimators import BY_WORD, GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.model import boosters_in, fitted_boosters_in
@@ -211,12 +209,3 @@ def _usable(loss: Loss) -> bool:
     except ValueError:
         return False
     return True
-
-
-def installed_engines() -> list[str]:
-    """The names of the engines whose package is installed.
-
-    >>> "lightgbm" in installed_engines()
-    True
-    """
-    return [name for name, engine in ENGINES.items() if find_spec(engine.module) is not None]

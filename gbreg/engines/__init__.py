@@ -10,6 +10,7 @@ from gbreg.engines.engine import Engine
 from gbreg.engines.lightgbm import LightGBM
 from gbreg.engines.monitor import EachRound, Monitor, OnRound
 from gbreg.engines.objective import Objective
+from gbreg.engines.packages import is_installed
 from gbreg.engines.rows import Features, Rows
 from gbreg.engines.scores import scores_shape
 from gbreg.engines.task import Task, TreeParameters
@@ -28,6 +29,15 @@ def get_engine(name: str) -> Engine:
     return ENGINES[name]
 
 
+def installed_engines() -> list[str]:
+    """The names of the engines whose package is installed.
+
+    >>> "lightgbm" in installed_engines()
+    True
+    """
+    return [name for name, engine in ENGINES.items() if is_installed(engine.module)]
+
+
 __all__ = [
     "ENGINES",
     "EachRound",
@@ -41,6 +51,7 @@ __all__ = [
     "Task",
     "TreeParameters",
     "get_engine",
+    "installed_engines",
     "scores_shape",
     "thread_count",
     "training_threads",

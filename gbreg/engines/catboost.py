@@ -17,11 +17,18 @@ import scipy.sparse
 
 from gbreg._checks import Floats
 from gbreg.engines.binned import binned, sharing
+from gbreg.engines.callables.catboost import (
+    NativeObjective,
+    RowObjective,
+    StopWhenAsked,
+    Watch,
+    bare_metric,
+    bare_objective,
+    for_rows,
+)
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import all_equal, has_close_slopes, is_renewed
-from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
@@ -90,58 +97,6 @@ def _names() -> Mapping[str, str]:
     return {name: _ALIASES.get(name, name) for name in {*shown, *_ALIASES} - {"self"}}
 
 
-class NativeObjective:
-    """What ``CatBoost({"loss_function": ...})`` and ``CatBoostRegressor(loss_function=...)`` call, block by block.
-
-    CatBoost compiles Python objectives itself unless told not to. The first error is kept in `error`, to be raised as
-    what it is.
-
-    Parameters
-    ----------
-    objective : Objective
-    raised : float
-        What gradients are multiplied by, and raw scores divided by. Hessians stay: CatBoost holds `l2_leaf_reg` against
-        them in leaves, and against numbers of rows when it chooses splits.
-    """
-
-    no_jit = True
-
-    def __init__(self, objective: Objective, raised: float = 1.0):
-        self.objective = objective
-        self.objective.row_name = "block row"  # blocks come in any order and number
-        self.raised = raised
-        self.error: Exception | None = None
-
-    def __deepcopy__(self, memo: Any) -> NativeObjective:
-        # CatBoostRegressor clones its parameters and then insists on finding the same object.
-        return self
-
-    def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
-        y, raw = np.ascontiguousarray(targets), np.asarray(approxes) / self.raised
-        out = np.empty((2, y.size))
-        weight = np.ones(y.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
-        try:
-            self.objective.fill(y, raw, weight, (out[0], out[1]), n_threads=1)
-        except FloatingPointError as error:
-            self.error = self.error or error
-            out[:] = 0.0
-        return out.T * (-self.raised, -1.0)
-
-
-class RowObjective(NativeObjective):
-    """For losses of several outputs CatBoost calls Python once a row and twice a round, about 20 microseconds each."""
-
-    def calc_ders_multi(self, approxes: Any, targets: Any, weight: Any) -> Any:
-        raw = np.asarray(approxes)[None, :] / self.raised
-        out = np.empty_like(raw), np.empty_like(raw)
-        try:
-            self.objective.fill(np.asarray(targets)[:1], raw, np.array([weight], dtype=np.float64), out, n_threads=1)
-        except FloatingPointError as error:
-            self.error = self.error or error
-            out[0][:], out[1][:] = 0.0, 0.0
-        return out[0][0] * -self.raised, np.diag(-out[1][0])
-
-
 class CatBoost(Engine):
     name = "catboost"
     module = "catboost"
@@ -166,6 +121,8 @@ class CatBoost(Engine):
         **dict.fromkeys(("gpu_cat_features_storage", "data_partition", "device_config"), _ON_CPU),
     }
     shared = {"learning_rate": "learning_rate", "subsample": "subsample", "thread_count": "n_threads"}
+    objectives = dict.fromkeys(("native", "sklearn"), bare_objective)
+    metrics = dict.fromkeys(("native", "sklearn"), bare_metric)
 
     def check_own(self, own: Mapping[str, Any]) -> None:
         policy = own.get("grow_policy", "Lossguide")
@@ -207,12 +164,12 @@ class CatBoost(Engine):
         multiple = task.native is None and task.n_outputs > 1
         if multiple:
             _warn_of_rows(task)
-        watch = (for_rows(_Watch, catboost.MultiTargetCustomMetric) if multiple else _Watch)(task, raised)
+        watch = (for_rows(Watch, catboost.MultiTargetCustomMetric) if multiple else Watch)(task, raised)
         if monitor.sets:
             params["eval_metric"] = watch
         elif task.native is None:  # a native objective's own metric is the default
             params["eval_metric"] = "MultiRMSE" if multiple else "RMSE"
-        callbacks = [*task.callbacks, _StopWhenAsked(monitor, watch, objective)]
+        callbacks = [*task.callbacks, StopWhenAsked(monitor, watch, objective)]
         booster = catboost.CatBoost(params)
         try:
             with self._binned(task, params) as (pool, *sets):
@@ -427,42 +384,6 @@ def _mean_weight(rows: Rows) -> float:
     return 1.0 if rows.weight is None else float(rows.weight.mean())
 
 
-class _Watch:
-    """CatBoost's eval_metric: called once per set and round, the training set first, then the evaluation sets."""
-
-    no_jit = True
-
-    def __init__(self, task: Task, raised: float):
-        self.task, self.raised = task, raised
-        self.calls = 0
-        self.exponent: int | None = None
-        self.error: Exception | None = None
-
-    def __deepcopy__(self, memo: Any) -> _Watch:
-        return self
-
-    def is_max_optimal(self) -> bool:
-        return False
-
-    def evaluate(self, approxes: Any, target: Any, weight: Any) -> tuple[float, float]:
-        index = self.calls - 1
-        self.calls += 1
-        if index < 0:  # the training set
-            return 0.0, 1.0
-        try:
-            self.task.monitor.record(index, self.task.complete(np.transpose(approxes) / self.raised, {}))
-        except Exception as error:
-            self.error = self.error or error
-            return 0.0, 1.0
-        score = self.task.monitor.score()  # the best model is chosen by the last set's value: give each the first's
-        # Model files keep these, and CatBoost cannot read one with a whole number beyond 2^53: only their order counts.
-        self.exponent = math.frexp(score)[1] if self.exponent is None else self.exponent
-        return math.ldexp(score, -self.exponent), 1.0
-
-    def get_final_error(self, error: float, weight: float) -> float:
-        return error
-
-
 # Of Python for a row and a round, measured; LightGBM and XGBoost call the kernel once a round for all rows.
 _SECONDS_A_ROW = 4e-5
 
@@ -478,24 +399,3 @@ def _warn_of_rows(task: Task) -> None:
             UserWarning,
             stacklevel=2,
         )
-
-
-def for_rows(ours: type, base: type) -> Any:
-    """Our class on CatBoost's own base, by which it knows objectives and metrics of several targets."""
-    return type(ours.__name__, (ours, base), {})
-
-
-class _StopWhenAsked:
-    """CatBoost callback: one end of round for the monitor, and the end of training after an error."""
-
-    def __init__(self, monitor: Monitor, watch: _Watch, objective: NativeObjective | None):
-        self.monitor, self.watch, self.objective = monitor, watch, objective
-
-    def after_iteration(self, info: Any) -> bool:
-        failed = (self.objective is not None and self.objective.error) or self.watch.error
-        if failed:
-            return False
-        self.watch.calls = 0
-        if self.objective is not None:
-            self.objective.objective.round += 1
-        return not self.monitor.end_round()

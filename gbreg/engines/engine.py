@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, ClassVar
@@ -12,11 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gbreg._checks import Floats
+from gbreg.engines.callables.bare import CheckedObjective, Evaluation
 from gbreg.engines.constraints import signs
+from gbreg.engines.monitor import MetricLike
+from gbreg.engines.packages import package
 from gbreg.engines.parameters import own_parameters
 from gbreg.engines.rows import Features, Singles
 from gbreg.engines.task import Task, TreeParameters
 from gbreg.engines.threads import thread_count
+from gbreg.losses.base import Loss
 from gbreg.losses.native import NativeForm
 
 
@@ -30,16 +33,15 @@ class Engine(ABC):
     # parameter of trees.
     reserved: ClassVar[Mapping[str, str]]
     shared: ClassVar[Mapping[str, str]]
+    # What the booster's own `train` takes ("native"), and its scikit-learn wrapper ("sklearn"). Metrics are made from one,
+    # the loss that decodes its scores or None, and whether these are complete.
+    objectives: ClassVar[Mapping[str, Callable[[CheckedObjective], Any]]]
+    metrics: ClassVar[Mapping[str, Callable[[Loss | MetricLike, Loss | None, bool], Evaluation]]]
 
     @classmethod
     def package(cls) -> ModuleType:
         """The booster's own Python package, imported now; `ImportError` names the extra that brings it."""
-        try:
-            return importlib.import_module(cls.module)
-        except ImportError as error:
-            raise ImportError(
-                f'engine="{cls.name}" needs the {cls.module} package: pip install "gbreg[{cls.name}]"'
-            ) from error
+        return package(cls.module)
 
     @abstractmethod
     def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:

@@ -12,11 +12,10 @@ import numpy as np
 
 from gbreg._checks import Floats
 from gbreg.engines.binned import binned
+from gbreg.engines.callables.lightgbm import EvalMetric, Feval, NativeObjective, SklearnObjective, StopWhenAsked, Watch
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import all_equal, is_median, is_renewed, step_limit, within_limit
-from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
@@ -33,8 +32,6 @@ _NATIVE = {
     "cross_entropy": "cross_entropy",
     "softmax": "multiclass",
 }
-# Native objectives that hand predictions to a metric, not raw scores. (Logarithms of probabilities are scores of a softmax.)
-_LINKS = {"poisson": "log", "gamma": "log", "tweedie": "log", "cross_entropy": "logit", "softmax": "log"}
 _PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power", "n_classes": "num_class"}
 # What neither bins nor what is sampled for them depends on, as long as feature_pre_filter is off.
 _NOT_OF_BINS = frozenset(
@@ -58,26 +55,6 @@ def _names() -> Mapping[str, str]:
 
 _OF_DART = frozenset({"drop_rate", "max_drop", "skip_drop", "xgboost_dart_mode", "uniform_drop", "drop_seed"})
 _OF_GOSS = frozenset({"top_rate", "other_rate"})
-
-
-class NativeObjective:
-    """What ``lgb.train(params={"objective": ...})`` calls."""
-
-    def __init__(self, objective: Objective):
-        self.objective = objective
-
-    def __call__(self, preds: Any, train_data: Any) -> tuple[Any, Any]:
-        return self.objective.gradient_hessian(train_data.get_label(), preds, train_data.get_weight())
-
-
-class SklearnObjective:
-    """What ``LGBMRegressor(objective=...)`` calls."""
-
-    def __init__(self, objective: Objective):
-        self.objective = objective
-
-    def __call__(self, y_true: Any, y_pred: Any, weight: Any) -> tuple[Any, Any]:
-        return self.objective.gradient_hessian(np.asarray(y_true, dtype=np.float32), y_pred, weight)
 
 
 class LightGBM(Engine):
@@ -113,6 +90,8 @@ class LightGBM(Engine):
         **dict.fromkeys(("local_listen_port", "time_out"), "gbreg trains on one machine"),
     }
     shared = {"learning_rate": "learning_rate", "bagging_fraction": "subsample", "num_threads": "n_threads"}
+    objectives = {"native": NativeObjective, "sklearn": SklearnObjective}
+    metrics = {"native": Feval, "sklearn": EvalMetric}
 
     def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:
         return _names()
@@ -154,7 +133,7 @@ class LightGBM(Engine):
         lgb = self.package()
         params = self._parameters(task)
         monitor = task.monitor
-        stop = _StopWhenAsked(monitor, lgb, keeps=params.get("boosting") == "dart")
+        stop = StopWhenAsked(monitor, lgb, keeps=params.get("boosting") == "dart")
         callbacks = [*task.callbacks, stop] if monitor.active else list(task.callbacks)
         n_threads, params["num_threads"] = params["num_threads"], 0
         with openmp_threads(n_threads, self.module):
@@ -164,7 +143,7 @@ class LightGBM(Engine):
                     train_set,
                     num_boost_round=task.parameters.n_estimators,
                     valid_sets=sets,
-                    feval=_Watch(task, sets) if sets else None,
+                    feval=Watch(task, sets) if sets else None,
                     callbacks=callbacks,
                 )
             text = stop.best or booster.model_to_string(num_iteration=monitor.keep or -1)
@@ -318,39 +297,3 @@ def shifted_linear_trees(text: str, constants: Floats) -> str:
 def _is_on(value: Any) -> bool:
     """A switch as LightGBM reads it, from text too."""
     return str(value).lower() not in ("none", "false", "-", "0")
-
-
-class _Watch:
-    """LightGBM's feval: hands the scores of every evaluation set to the monitor."""
-
-    def __init__(self, task: Task, sets: list[Any]):
-        self.task, self.sets = task, sets
-
-    def __call__(self, preds: Any, data: Any) -> tuple[str, float, bool]:
-        index = next(i for i, known in enumerate(self.sets) if known is data)
-        monitor, name = self.task.monitor, self.task.loss.name
-        monitor.record(index, self.task.complete(preds, _LINKS))
-        return name, monitor.history[f"validation_{index}"][name][-1], False
-
-
-class _StopWhenAsked:
-    """LightGBM callback: one end of round for the monitor.
-
-    `keeps` says that later rounds change the trees of earlier ones, as those of DART do: then `best` is the model of the
-    round that early stopping keeps, as it was measured.
-    """
-
-    order = 100
-    before_iteration = False
-
-    def __init__(self, monitor: Monitor, lgb: Any, keeps: bool):
-        self.monitor, self.lgb = monitor, lgb
-        self.keeps = keeps and monitor.keep is not None
-        self.best: str | None = None
-
-    def __call__(self, env: Any) -> None:
-        asked = self.monitor.end_round()
-        if self.keeps and self.monitor.best_round == self.monitor.rounds:
-            self.best = env.model.model_to_string(num_iteration=-1)
-        if asked:
-            raise self.lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list or [])

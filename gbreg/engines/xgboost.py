@@ -14,11 +14,10 @@ import scipy.sparse
 from gbreg import kernels
 from gbreg._checks import Floats
 from gbreg.engines.binned import binned
+from gbreg.engines.callables.xgboost import CustomMetric, EvalMetric, NativeObjective, SklearnObjective, Watch, listener
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import is_renewed, step_limit, within_limit
-from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
@@ -83,27 +82,6 @@ def _configured(config: Mapping[str, Any]) -> Iterator[str]:
                 yield from _configured(each if isinstance(each, dict) else {})
 
 
-class NativeObjective:
-    """What ``xgb.train(obj=...)`` calls."""
-
-    def __init__(self, objective: Objective):
-        self.objective = objective
-
-    def __call__(self, preds: Any, dtrain: Any) -> tuple[Any, Any]:
-        weight = dtrain.get_weight()
-        return self.objective.gradient_hessian(dtrain.get_label(), preds, weight if weight.size else None)
-
-
-class SklearnObjective:
-    """What ``XGBRegressor(objective=...)`` calls."""
-
-    def __init__(self, objective: Objective):
-        self.objective = objective
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Any, Any]:
-        return self.objective.gradient_hessian(np.asarray(y_true, dtype=np.float32), y_pred, sample_weight)
-
-
 class XGBoost(Engine):
     name = "xgboost"
     module = "xgboost"
@@ -118,6 +96,8 @@ class XGBoost(Engine):
         **dict.fromkeys(("early_stopping_rounds", "early_stopping_round"), "use early_stopping_rounds="),
     }
     shared = {"learning_rate": "learning_rate", "subsample": "subsample", "nthread": "n_threads"}
+    objectives = {"native": NativeObjective, "sklearn": SklearnObjective}
+    metrics = {"native": CustomMetric, "sklearn": EvalMetric}
 
     def names(self, given: Mapping[str, Any]) -> Mapping[str, str]:
         return _names(given.get("booster") == "dart")
@@ -162,8 +142,8 @@ class XGBoost(Engine):
         n_threads, params["nthread"] = params["nthread"], 0
         with openmp_threads(n_threads, self.module):
             with self._binned(task, params) as (data, *sets):
-                watch = _Watch(task, sets)
-                listener = _listener(monitor, watch, xgb, keeps=_drops(params))
+                watch = Watch(task, sets)
+                listening = listener(monitor, watch, xgb, keeps=_drops(params))
                 booster = xgb.train(
                     params,
                     data,
@@ -171,11 +151,11 @@ class XGBoost(Engine):
                     evals=[(d, f"validation_{i}") for i, d in enumerate(sets)],
                     obj=NativeObjective(objective) if objective else None,
                     custom_metric=watch if sets else None,
-                    callbacks=[*task.callbacks, listener],
+                    callbacks=[*task.callbacks, listening],
                     verbose_eval=False,
                 )
-            if listener.best:
-                booster = self.from_bytes(listener.best)
+            if listening.best:
+                booster = self.from_bytes(listening.best)
             elif monitor.keep:
                 booster = booster[: monitor.keep]
             if objective:
@@ -406,41 +386,3 @@ def _native_gain(task: Task) -> float:
     if task.native is None or task.native.name != "squared_error":
         return 1.0
     return power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0])
-
-
-class _Watch:
-    """XGBoost's custom_metric: hands the scores of every evaluation set to the monitor.
-
-    Native objectives hand over predictions, which float32 rounds to 0 or 1 beyond a raw score of 17: `model` has the scores.
-    """
-
-    model: Any = None
-
-    def __init__(self, task: Task, sets: list[Any]):
-        self.task, self.sets = task, sets
-
-    def __call__(self, preds: Any, data: Any) -> tuple[str, float]:
-        index = next(i for i, known in enumerate(self.sets) if known is data)
-        monitor = self.task.monitor
-        scores = preds if self.task.native is None else self.model.predict(data, output_margin=True)
-        monitor.record(index, self.task.complete(scores, {}))
-        return "loss", monitor.history[f"validation_{index}"][monitor.loss.name][-1]
-
-
-def _listener(monitor: Monitor, watch: _Watch, xgb: Any, keeps: bool) -> Any:
-    """A callback that gives `watch` the model and ends rounds for the monitor; `keeps` as in LightGBM's."""
-
-    class Listener(xgb.callback.TrainingCallback):  # type: ignore[misc]
-        best: bytes | None = None
-
-        def before_training(self, model: Any) -> Any:
-            watch.model = model
-            return model
-
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            asked = monitor.end_round()
-            if keeps and monitor.keep is not None and monitor.best_round == monitor.rounds:
-                self.best = bytes(model.save_raw("ubj"))
-            return asked
-
-    return Listener()

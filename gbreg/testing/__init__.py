@@ -21,12 +21,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg.engines import ENGINES
+from gbreg.engines import installed_engines
 from gbreg.losses import PointwiseLoss
 from gbreg.losses.vector import VectorLoss
 from gbreg.testing.battery import check_clone, check_domain, check_json, check_training, check_weights, draw_labels
@@ -86,6 +85,5 @@ def check_loss(
     rows = check_vector(loss, labels, non_negative, rng) if vector else check_pointwise(loss, labels, non_negative)
     check_weights(rows, rng)
     check_json(rows)
-    installed = [name for name, engine in ENGINES.items() if find_spec(engine.module) is not None]
-    for name in installed if engines is None else engines:
+    for name in installed_engines() if engines is None else engines:
         check_training(loss, labels, name, rng)

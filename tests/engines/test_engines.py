@@ -16,10 +16,10 @@ from sklearn.metrics import mean_pinball_loss
 from gbreg import GBRegressor
 from gbreg.engines import ENGINES as KNOWN
 from gbreg.engines import Objective, get_engine, thread_count
-from gbreg.engines.catboost import RowObjective
-from gbreg.engines.lightgbm import NativeObjective as LightGBMObjective
+from gbreg.engines.callables.catboost import RowObjective
+from gbreg.engines.callables.lightgbm import NativeObjective as LightGBMObjective
+from gbreg.engines.callables.xgboost import NativeObjective as XGBoostObjective
 from gbreg.engines.lightgbm import add_to_first_round
-from gbreg.engines.xgboost import NativeObjective as XGBoostObjective
 from gbreg.losses import (
     ZILN,
     Expectile,
