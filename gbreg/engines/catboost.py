@@ -34,18 +34,6 @@ from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
 from gbreg.losses.native import NativeForm
 
-_NATIVE = {
-    "squared_error": "RMSE",
-    # Within delta of a label CatBoost takes it for met, and its default of 1e-6 has a unit.
-    "absolute_error": "Quantile:alpha=0.5;delta=0",
-    "quantile": "Quantile:alpha={level};delta=0",
-    "expectile": "Expectile:alpha={level}",
-    "poisson": "Poisson",
-    "cross_entropy": "CrossEntropy",
-    "softmax": "MultiClass",
-    "tweedie": "Tweedie:variance_power={power}",
-}
-
 # What CatBoost has no use for where it is given scores to start from.
 _NO_START = ("langevin", "model_shrink_rate", "posterior_sampling")
 _WITH_UNIT = frozenset({"squared_error", "absolute_error", "quantile", "expectile"})
@@ -121,6 +109,17 @@ class CatBoost(Engine):
         **dict.fromkeys(("gpu_cat_features_storage", "data_partition", "device_config"), _ON_CPU),
     }
     shared = {"learning_rate": "learning_rate", "subsample": "subsample", "thread_count": "n_threads"}
+    native = {
+        "squared_error": "RMSE",
+        # Within delta of a label CatBoost takes it for met, and its default of 1e-6 has a unit.
+        "absolute_error": "Quantile:alpha=0.5;delta=0",
+        "quantile": "Quantile:alpha={level};delta=0",
+        "expectile": "Expectile:alpha={level}",
+        "poisson": "Poisson",
+        "cross_entropy": "CrossEntropy",
+        "softmax": "MultiClass",
+        "tweedie": "Tweedie:variance_power={power}",
+    }
     objectives = dict.fromkeys(("native", "sklearn"), bare_objective)
     metrics = dict.fromkeys(("native", "sklearn"), bare_metric)
 
@@ -136,11 +135,9 @@ class CatBoost(Engine):
         # The signatures leave out some for developers, which CatBoost checks itself.
         return {**_names(), **{name: name for name in given if name.startswith("dev_")}}
 
-    def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
-        if form.name not in _NATIVE:
-            return None
+    def own_objective(self, form: NativeForm) -> dict[str, Any]:
         classes = {"classes_count": form.parameters["n_classes"]} if form.name == "softmax" else {}
-        return {"loss_function": _NATIVE[form.name].format(**form.parameters), **classes}
+        return {"loss_function": self.native[form.name].format(**form.parameters), **classes}
 
     def admits(self, form: NativeForm, own: Mapping[str, Any], weight: Floats | None) -> bool:
         """CatBoost knows no limit on steps, which Poisson, Tweedie and cross-entropy need."""
@@ -234,7 +231,7 @@ class CatBoost(Engine):
                     f"engine_params: {idle}: catboost leaves them out where training starts from the intercept, as that of "
                     f"{task.loss!r} in CatBoost's own form does: use native=False, or leave them out"
                 )
-            params |= self.native_parameters(task.native) or {}  # type: ignore[arg-type]
+            params |= self.own_objective(task.native)  # type: ignore[arg-type]
         else:
             method = params.setdefault("leaf_estimation_method", "Newton")
             if method != "Newton":

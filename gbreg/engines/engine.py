@@ -14,6 +14,7 @@ from gbreg._checks import Floats
 from gbreg.engines.callables.bare import CheckedObjective, Evaluation
 from gbreg.engines.constraints import signs
 from gbreg.engines.monitor import MetricLike
+from gbreg.engines.native import keeps_digits
 from gbreg.engines.packages import package
 from gbreg.engines.parameters import own_parameters
 from gbreg.engines.rows import Features, Singles
@@ -33,6 +34,8 @@ class Engine(ABC):
     # parameter of trees.
     reserved: ClassVar[Mapping[str, str]]
     shared: ClassVar[Mapping[str, str]]
+    # The engine's own objectives, by name of form.
+    native: ClassVar[Mapping[str, str]]
     # What the booster's own `train` takes ("native"), and its scikit-learn wrapper ("sklearn"). Metrics are made from one,
     # the loss that decodes its scores or None, and whether these are complete.
     objectives: ClassVar[Mapping[str, Callable[[CheckedObjective], Any]]]
@@ -72,9 +75,13 @@ class Engine(ABC):
             told["n_threads"] = thread_count(-1)
         return replace(parameters, **told, engine_params=own)
 
-    @abstractmethod
     def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
-        """This engine's objective parameters for that form, or None if it lacks it."""
+        """This engine's objective parameters for that form, or None if it lacks it or labels would lose their digits."""
+        return self.own_objective(form) if form.name in self.native and keeps_digits(form) else None
+
+    @abstractmethod
+    def own_objective(self, form: NativeForm) -> dict[str, Any]:
+        """Its parameters for a form that is in `native`."""
 
     def stored(self, values: Floats) -> Floats | Singles:
         """What this engine makes of a feature's numbers."""

@@ -21,17 +21,6 @@ from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
 from gbreg.losses.native import NativeForm
 
-_NATIVE = {
-    "squared_error": "regression",
-    "absolute_error": "regression_l1",
-    "huber": "huber",
-    "quantile": "quantile",
-    "poisson": "poisson",
-    "gamma": "gamma",
-    "tweedie": "tweedie",
-    "cross_entropy": "cross_entropy",
-    "softmax": "multiclass",
-}
 _PARAMETER = {"delta": "alpha", "level": "alpha", "power": "tweedie_variance_power", "n_classes": "num_class"}
 # What neither bins nor what is sampled for them depends on, as long as feature_pre_filter is off.
 _NOT_OF_BINS = frozenset(
@@ -90,6 +79,17 @@ class LightGBM(Engine):
         **dict.fromkeys(("local_listen_port", "time_out"), "gbreg trains on one machine"),
     }
     shared = {"learning_rate": "learning_rate", "bagging_fraction": "subsample", "num_threads": "n_threads"}
+    native = {
+        "squared_error": "regression",
+        "absolute_error": "regression_l1",
+        "huber": "huber",
+        "quantile": "quantile",
+        "poisson": "poisson",
+        "gamma": "gamma",
+        "tweedie": "tweedie",
+        "cross_entropy": "cross_entropy",
+        "softmax": "multiclass",
+    }
     objectives = {"native": NativeObjective, "sklearn": SklearnObjective}
     metrics = {"native": Feval, "sklearn": EvalMetric}
 
@@ -109,11 +109,9 @@ class LightGBM(Engine):
             if idle and not used:
                 raise ValueError(f"engine_params: {idle} of lightgbm do nothing without {way}: add that, or leave them out")
 
-    def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
-        if form.name not in _NATIVE:
-            return None
+    def own_objective(self, form: NativeForm) -> dict[str, Any]:
         own = {_PARAMETER[k]: v for k, v in form.parameters.items()}
-        return {"objective": _NATIVE[form.name], "boost_from_average": False, **own}
+        return {"objective": self.native[form.name], "boost_from_average": False, **own}
 
     def stored(self, values: Floats) -> Floats:
         return np.where(np.abs(values) <= _ZERO, 0.0, values)
@@ -189,7 +187,7 @@ class LightGBM(Engine):
             }
         limit = step_limit(task.native, params["learning_rate"])
         limited = {} if limit is None else {"max_delta_step": limit}
-        return {**limited, **params, "metric": "None", **(self.native_parameters(task.native) or {})}
+        return {**limited, **params, "metric": "None", **self.own_objective(task.native)}
 
     def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
         """The data sets of training and evaluation rows, in the bins of the training rows."""

@@ -11,6 +11,7 @@ import numpy as np
 from gbreg import kernels
 from gbreg._checks import Floats
 from gbreg.engines.monitor import Monitor
+from gbreg.engines.native import own_curvature
 from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Rows
 from gbreg.engines.scores import TrainableLoss
@@ -87,8 +88,9 @@ class Task:
             return rows
         labels, factor = self.native.labels(rows.y)
         scale = float(np.mean(self.loss.hessian_scale_))
-        if self.native.curvature is not None:
-            scale = self.native.curvature * (1.0 if rows.weight is None else float(rows.weight[rows.weight > 0].mean()))
+        curvature = own_curvature(self.native)
+        if curvature is not None:
+            scale = curvature * (1.0 if rows.weight is None else float(rows.weight[rows.weight > 0].mean()))
         if factor is None and rows.weight is None and scale == 1.0:
             return Rows(rows.X, labels)
         weight = np.ones(rows.y.size) if rows.weight is None else rows.weight

@@ -25,18 +25,6 @@ from gbreg.engines.threads import openmp_threads
 from gbreg.links import get_link
 from gbreg.losses.native import NativeForm
 
-_NATIVE = {
-    "squared_error": "reg:squarederror",
-    "absolute_error": "reg:absoluteerror",
-    "quantile": "reg:quantileerror",
-    "poisson": "count:poisson",
-    "gamma": "reg:gamma",
-    "tweedie": "reg:tweedie",
-    "cross_entropy": "binary:logistic",
-    "cross_entropies": "binary:logistic",  # of several labels a row
-    "softmax": "multi:softprob",
-    # Not reg:expectileerror (3.3): half our Hessian, for steps that descend only where slopes are close.
-}
 # Native objectives that take a prediction as base_score.
 _STARTS = {
     **dict.fromkeys(("poisson", "gamma", "tweedie"), "log"),
@@ -96,6 +84,18 @@ class XGBoost(Engine):
         **dict.fromkeys(("early_stopping_rounds", "early_stopping_round"), "use early_stopping_rounds="),
     }
     shared = {"learning_rate": "learning_rate", "subsample": "subsample", "nthread": "n_threads"}
+    native = {
+        "squared_error": "reg:squarederror",
+        "absolute_error": "reg:absoluteerror",
+        "quantile": "reg:quantileerror",
+        "poisson": "count:poisson",
+        "gamma": "reg:gamma",
+        "tweedie": "reg:tweedie",
+        "cross_entropy": "binary:logistic",
+        "cross_entropies": "binary:logistic",  # of several labels a row
+        "softmax": "multi:softprob",
+        # Not reg:expectileerror (3.3): half our Hessian, for steps that descend only where slopes are close.
+    }
     objectives = {"native": NativeObjective, "sklearn": SklearnObjective}
     metrics = {"native": CustomMetric, "sklearn": EvalMetric}
 
@@ -109,10 +109,8 @@ class XGBoost(Engine):
                     f"engine_params: {name}={own[name]!r} of xgboost {why}: leave it out, or use one of {', '.join(allowed)}"
                 )
 
-    def native_parameters(self, form: NativeForm) -> dict[str, Any] | None:
-        if form.name not in _NATIVE:
-            return None
-        return {"objective": _NATIVE[form.name], **{_PARAMETER[k]: v for k, v in form.parameters.items()}}
+    def own_objective(self, form: NativeForm) -> dict[str, Any]:
+        return {"objective": self.native[form.name], **{_PARAMETER[k]: v for k, v in form.parameters.items()}}
 
     def keeps_constraints(self, form: NativeForm) -> bool:
         return _since(3, 4) or form.name not in ("absolute_error", "quantile")  # broken before: leaves were renewed
@@ -202,7 +200,7 @@ class XGBoost(Engine):
             return {
                 **({} if limit is None else {"max_delta_step": limit}),
                 **params,
-                **(self.native_parameters(task.native) or {}),
+                **self.own_objective(task.native),
                 "base_score": start.tolist(),
                 "disable_default_eval_metric": 1,
             }

@@ -108,7 +108,7 @@ class Quantile(PointwiseLoss):
         return super().step_bounds(learning_rate)._replace(over=both / over, under=both / under)
 
     def native_form(self) -> NativeForm | None:
-        return NativeForm("quantile", {"level": self.level}, curvature=1.0) if self.link_.name == "identity" else None
+        return NativeForm("quantile", {"level": self.level}) if self.link_.name == "identity" else None
 
 
 class AbsoluteError(PointwiseLoss):
@@ -146,7 +146,7 @@ class AbsoluteError(PointwiseLoss):
         return weighted_quantile(y, 0.5, sample_weight)
 
     def native_form(self) -> NativeForm | None:
-        return NativeForm("absolute_error", curvature=1.0) if self.link_.name == "identity" else None
+        return NativeForm("absolute_error") if self.link_.name == "identity" else None
 
 
 class Expectile(PointwiseLoss):
@@ -248,4 +248,4 @@ class Huber(PointwiseLoss):
         self.delta_ = self.delta * (self.label_scale_ if self.delta_unit == "mad" else 1.0)
 
     def native_form(self) -> NativeForm | None:
-        return NativeForm("huber", {"delta": self.delta_}, curvature=1.0) if self.link_.name == "identity" else None
+        return NativeForm("huber", {"delta": self.delta_}) if self.link_.name == "identity" else None

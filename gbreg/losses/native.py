@@ -23,14 +23,14 @@ class NativeForm:
         For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
     parameters : dict
         For example ``{"delta": 1.0}``.
-    curvature : float or None
-        The objective's own Hessian, where it is one number for all rows; None where it follows the loss's.
     labels : function of y
         Gives the labels that the engine trains on, shape (n_samples,) or (n_samples, n_outputs), and what the rows'
         weights are multiplied by, or None.
+    largest_factor : float
+        The most that these are multiplied by.
     """
 
     name: str
     parameters: dict[str, float | int] = field(default_factory=dict)
-    curvature: float | None = None
     labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
+    largest_factor: float = 1.0

@@ -21,9 +21,6 @@ from gbreg.losses.native import NativeForm
 from gbreg.losses.pointwise import PointwiseLoss
 from gbreg.losses.ranges import Choice
 
-# Engines keep the soft label w / (1 + w) in float32: at 1e4 the w it implies is 0.03% off, at 1e6 1.3%.
-LARGEST_NATIVE_WEIGHT = 1e4
-
 
 def steps_are_short(loss: Loss) -> bool:
     """Whether the engines' own Newton steps from the intercept stay within the limit of the kernel's, of 10.
@@ -230,10 +227,11 @@ class WCE(PointwiseLoss):
     def native_form(self) -> NativeForm | None:
         """Cross-entropy with the soft label w / (1 + w), a row weighing 1 + w: the same sum.
 
-        None where w is too large for float32, or its mean so far from 1 that the engines' own steps overshoot.
+        None where the mean of w is so far from 1 that the engines' own steps overshoot.
         """
-        exact = self.largest_ <= LARGEST_NATIVE_WEIGHT
-        return NativeForm("cross_entropy", labels=self._soft_labels) if exact and steps_are_short(self) else None
+        if not steps_are_short(self):
+            return None
+        return NativeForm("cross_entropy", labels=self._soft_labels, largest_factor=1.0 + self.largest_)
 
     def _soft_labels(self, y: Floats) -> tuple[Floats, Floats]:
         w = self.weights(y)

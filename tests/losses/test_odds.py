@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gbreg import GBRegressor
+from gbreg.engines import get_engine
 from gbreg.losses import WCE, Bernoulli, Gamma, Poisson, as_classification, geometric_fit
 from tests.cases import inside
 
@@ -100,7 +101,9 @@ def test_soft_labels_have_the_gradient_of_the_loss():
 )
 def test_where_there_is_a_native_form(loss, y, native):
     """Only while w is exact in float32, and the mean odds are within 1 / 9 and 9."""
-    assert (loss.fit(y).native_form() is not None) == native
+    form = loss.fit(y).native_form()
+    for engine in ENGINES:
+        assert (form is not None and get_engine(engine).native_parameters(form) is not None) == native
 
 
 @every_engine
