@@ -1,5 +1,7 @@
 """Tuning with Optuna: the parameters of losses and boosters together, against the metric that counts."""
 
+from typing import TYPE_CHECKING, Any
+
 try:
     import optuna as _optuna  # noqa: F401
 except ImportError as error:
@@ -7,10 +9,12 @@ except ImportError as error:
 
 from gbreg.losses import Choice, Integers, LogUniform, Uniform
 from gbreg.tuning.estimator import TunedRegressor
-from gbreg.tuning.report import write_study
 from gbreg.tuning.result import NoBestError, TrialRecord, Tuned
 from gbreg.tuning.search import Progress, tune
 from gbreg.tuning.space import Space, search_space, suggest
+
+if TYPE_CHECKING:
+    from gbreg.reporting.study import write_study as write_study
 
 __all__ = [
     "Choice",
@@ -28,3 +32,11 @@ __all__ = [
     "tune",
     "write_study",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "write_study":  # lies with the other reports, which stand on the modules of this package
+        from gbreg.reporting.study import write_study
+
+        return write_study
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

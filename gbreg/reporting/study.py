@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from gbreg.compare import number, versions
 from gbreg.losses.ranges import Choice, Integers, LogUniform
+from gbreg.reporting import study_pictures as pictures
 from gbreg.reporting.template import check_installed, write_html
-from gbreg.tuning import pictures
 from gbreg.tuning.recipes import RECIPE
 from gbreg.tuning.result import KILLED, TrialRecord, Tuned
 from gbreg.tuning.space import Range
