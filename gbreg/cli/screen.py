@@ -69,18 +69,19 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
 def show(board: Leaderboard) -> None:
     """Print the leaderboard, what its winners mean, and what is not in it."""
     from gbreg.compare import choice, data_words, winners
+    from gbreg.compare.leaderboard import as_code
+    from gbreg.compare.shown import MEANINGS
 
     console = make_console()
     console.print(data_words(board))
     console.print()
     console.print(_leaderboard(board))
     console.print(
-        "\n* best (PCOC: nearest to 1). Gini: normalised. PCOC: sum of predictions / sum of labels. over, under 2x: "
-        "share of rows off by more than a factor 2."
+        f"\n* best (PCOC: nearest to 1). {MEANINGS}."
         + (f" Fit: without compiling, which took {board.compile_seconds:.1f} s in all." if board.timed else "")
         + "\n"
     )
-    for line in [*winners(board), "", choice(board), ""]:
+    for line in [*(f"- {sentence}" for sentence in winners(board, as_code)), "", choice(board, as_code), ""]:
         console.print(line)
     for skipped in board.skipped:
         on = f" on {skipped.engine}" if skipped.engine else ""
@@ -92,22 +93,21 @@ def _leaderboard(board: Leaderboard) -> Any:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from gbreg.compare import SHOWN, TITLES, cell
+    from gbreg.compare import TITLES, cell
 
     several = len({row.engine for row in board.rows}) > 1
-    columns = (*SHOWN, "fit_seconds") if board.timed else SHOWN
     table = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     table.add_column("loss")
     if several:
         table.add_column("engine")
-    for column in columns:
+    for column in board.columns:
         table.add_column(TITLES[column].replace(" ", "\n"), justify="right", no_wrap=True)
     for before, row in pairwise([None, *board.rows, board.baseline]):
         assert row is not None
         if before is not None and before.family != row.family:
             table.add_section()
         cells = []
-        for column in columns:
+        for column in board.columns:
             text, best = cell(column, getattr(row, column)), board.best(column) is row
             cells.append(Text(f"{text}*", style="bold green") if best else Text(f"{text} "))
         engine = [row.engine or "-"] if several else []

@@ -1,6 +1,6 @@
 """Many losses on one table: fit each on every engine asked for, and say which to use and whether its numbers hold."""
 
-from gbreg.compare.leaderboard import SHOWN, TITLES, Leaderboard, Profile, Row, Skipped, versions
+from gbreg.compare.leaderboard import Leaderboard, versions
 from gbreg.compare.models import (
     boosted_parts,
     default_models,
@@ -12,8 +12,10 @@ from gbreg.compare.models import (
     parse_value,
     with_boosting,
 )
+from gbreg.compare.results import Profile, Row, Skipped
 from gbreg.compare.run import READOUTS, compare
-from gbreg.compare.words import badness, cell, choice, data_words, number, sum_words, winners
+from gbreg.compare.shown import SHOWN, TITLES, badness, cell, number
+from gbreg.compare.words import choice, data_words, sum_words, winners
 from gbreg.engines import installed_engines
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a comparison measured, as rows, CSV, JSON and Markdown."""
+"""Results of a comparison as CSV, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -17,114 +17,14 @@ import numpy as np
 
 from gbreg._checks import Floats
 from gbreg.compare import words
-from gbreg.compare.words import badness, cell
+from gbreg.compare.results import Results, Row
+from gbreg.compare.shown import MEANINGS, TITLES, cell
 from gbreg.engines import ENGINES
-from gbreg.metrics import METRICS
 from gbreg.tables import write_text
 
-# What is shown, in this order. Each is computed on the test rows, and its best value is known to `METRICS`.
-SHOWN = ("mae", "rmse", "spearman", "normalized_gini", "pcoc", "over_2x", "under_2x", "decile_error")
-TITLES = {
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "spearman": "Spearman",
-    "normalized_gini": "Gini",
-    "pcoc": "PCOC",
-    "over_2x": "over 2x",
-    "under_2x": "under 2x",
-    "decile_error": "decile error",
-    "fit_seconds": "fit s",
-}
-
 
 @dataclass(frozen=True)
-class Row:
-    """One fitted model, measured on the test rows.
-
-    `loss` is spelled as `parse_model` reads it. `readout` says what was read of a predicted distribution; "" where one
-    number is predicted. A metric that does not apply is NaN.
-    """
-
-    loss: str
-    engine: str
-    rounds: int
-    native: bool
-    mae: float
-    rmse: float
-    spearman: float
-    normalized_gini: float
-    pcoc: float
-    over_2x: float
-    under_2x: float
-    decile_error: float
-    fit_seconds: float
-    compile_seconds: float
-    family: str = ""
-    readout: str = ""
-
-    @property
-    def name(self) -> str:
-        """The model and, where there are several, what was read of it."""
-        return self.loss + (f" ({self.readout})" if self.readout else "")
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A model without a row, and why: its domain excludes the labels, or its fit failed. `engine` "" means every one."""
-
-    loss: str
-    engine: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What the labels look like; shares and quantiles are over train and test rows together, unweighted."""
-
-    n_train: int
-    n_test: int
-    n_features: int
-    n_zeros: int
-    n_negative: int
-    mean_train: float
-    mean_test: float
-    p99_over_median: float
-    zero_mae: float
-    weighted: bool
-
-    @classmethod
-    def of(
-        cls, train_y: Floats, test_y: Floats, train_weight: Floats | None, test_weight: Floats | None, n_features: int
-    ) -> Profile:
-        """Of these labels; those of train may be none."""
-        y = np.concatenate([train_y, test_y])
-        positive = y[y > 0]
-        tail = float(np.quantile(positive, 0.99) / np.median(positive)) if positive.size else math.nan
-        mean_test = float(np.average(test_y, weights=test_weight))
-        return cls(
-            n_train=train_y.size,
-            n_test=test_y.size,
-            n_features=n_features,
-            n_zeros=int((y == 0).sum()),
-            n_negative=int((y < 0).sum()),
-            mean_train=float(np.average(train_y, weights=train_weight)) if train_y.size else mean_test,
-            mean_test=mean_test,
-            p99_over_median=tail,
-            zero_mae=METRICS["mae"](test_y, np.zeros(test_y.size), test_weight),
-            weighted=test_weight is not None,
-        )
-
-    @property
-    def n_rows(self) -> int:
-        return self.n_train + self.n_test
-
-    @property
-    def zeros_share(self) -> float:
-        return self.n_zeros / self.n_rows
-
-
-@dataclass(frozen=True)
-class Leaderboard:
+class Leaderboard(Results):
     """What `compare` measured.
 
     Parameters
@@ -143,36 +43,9 @@ class Leaderboard:
         If asked for; not written to files.
     """
 
-    rows: list[Row]
-    baseline: Row
-    skipped: list[Skipped]
-    profile: Profile
     parameters: dict[str, Any] = field(default_factory=dict)
     loss_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     predictions: dict[tuple[str, str, str], Floats] = field(default_factory=dict, repr=False)
-
-    @property
-    def ranking(self) -> str:
-        """The metric that judges ranking: normalised Gini, or Spearman where labels are negative."""
-        return "spearman" if math.isnan(self.baseline.normalized_gini) else "normalized_gini"
-
-    @property
-    def timed(self) -> bool:
-        """Whether gbreg made the fits, and so knows what they took."""
-        return any(not math.isnan(row.fit_seconds) for row in self.rows)
-
-    @property
-    def compile_seconds(self) -> float:
-        """What compiling the losses took in all; no row's `fit_seconds` has a part of it."""
-        return sum({(row.loss, row.engine): row.compile_seconds for row in self.rows}.values())
-
-    def best(self, metric: str) -> Row | None:
-        """The row with the best value of a metric (or the least ``"fit_seconds"``); None if it has a value nowhere.
-
-        The baseline does not take part.
-        """
-        rows = [row for row in self.rows if not math.isnan(getattr(row, metric))]
-        return min(rows, key=lambda row: badness(metric, getattr(row, metric)), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain JSON values (NaN becomes None)."""
@@ -210,10 +83,12 @@ class Leaderboard:
             Said after the description of the data.
         """
         parts = [f"# {title}", words.data_words(self), *notices]
-        parts += ["## What the winners mean", "\n".join(words.winners(self)), "## What to choose", words.choice(self)]
+        parts += ["## What the winners mean", _listed(words.winners(self, as_code))]
+        parts += ["## What to choose", words.choice(self, as_code)]
         parts += ["## All results", _markdown_table(self)]
         if self.skipped:
-            parts += ["## Not compared", "\n".join(f"- `{s.loss}`{words.on(s.engine)}: {s.reason}" for s in self.skipped)]
+            left = [f"{as_code(s.loss)}{words.on(s.engine)}: {s.reason}" for s in self.skipped]
+            parts += ["## Not compared", _listed(left)]
         parts.append("## Reproduce")
         if command is not None:
             parts.append(f"    {command}")
@@ -244,20 +119,30 @@ def _jsonable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
+def as_code(name: str) -> str:
+    """A name as Markdown sets it off."""
+    return f"`{name}`"
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
 def _markdown_table(board: Leaderboard) -> str:
-    columns = (*SHOWN, "fit_seconds")
-    heads = ["family", "loss", "engine", *(TITLES[c] for c in columns)]
-    lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
+    heads = ["family", "loss", "engine", *TITLES.values()]
+    lines = [_line(heads), "| --- " * len(heads) + "|"]
     for row in (*board.rows, board.baseline):
-        cells = [cell(c, getattr(row, c)) for c in columns]
-        cells = [f"**{text}**" if board.best(c) is row else text for c, text in zip(columns, cells, strict=True)]
+        cells = [cell(c, getattr(row, c)) for c in TITLES]
+        cells = [f"**{text}**" if board.best(c) is row else text for c, text in zip(TITLES, cells, strict=True)]
         read = f" {row.readout}" if row.readout else ""
-        lines.append(f"| {row.family} | `{row.loss}`{read} | {row.engine or 'constant'} | " + " | ".join(cells) + " |")
+        lines.append(_line([row.family, f"{as_code(row.loss)}{read}", row.engine or "constant", *cells]))
     note = (
-        "Best of each column in bold (PCOC: nearest to 1). Gini is normalised; PCOC is the sum of predictions over the sum "
-        "of labels; over and under 2x are shares of rows off by more than a factor 2; decile error is the sum over ten "
-        "groups by prediction of |predicted - observed|, over the total. Rows of one fitted distribution say what was read "
-        "of it: a log mean is in log units, and only ranks. Fit seconds are without compiling, which took "
+        f"Best of each column in bold (PCOC: nearest to 1). {MEANINGS}. Rows of one fitted distribution say what was "
+        "read of it: a log mean is in log units, and only ranks. Fit seconds are without compiling, which took "
         f"{board.compile_seconds:.1f} s in all."
     )
     return "\n".join(lines) + f"\n\n{note}"

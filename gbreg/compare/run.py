@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gbreg._checks import as_numbers, check_sample_weight, nearest
 from gbreg.compare import models
-from gbreg.compare.leaderboard import SHOWN, Leaderboard, Profile, Row, Skipped
+from gbreg.compare.leaderboard import Leaderboard
+from gbreg.compare.results import Profile, Row, Skipped
+from gbreg.compare.shown import SHOWN
 from gbreg.engines import get_engine
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS

@@ -1,64 +1,27 @@
-"""What the numbers of a leaderboard mean, in words."""
+"""What the numbers of a leaderboard mean: plain sentences, in which `mark` sets off the names of models."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from gbreg.metrics import METRICS
+from gbreg.compare.results import Results, Row
+from gbreg.compare.shown import badness, cell, number
 
-if TYPE_CHECKING:
-    from gbreg.compare.leaderboard import Leaderboard, Row
+Mark = Callable[[str], str]
 
 # Ranking scores closer than this are treated as equal when a compromise is suggested.
 NEAR = 0.01
-
-
-def badness(metric: str, value: float) -> float:
-    """A value of a metric turned so that less is better; PCOC by its distance from 1 as a ratio."""
-    if metric == "fit_seconds":
-        return value
-    if METRICS[metric].target is not None:
-        return abs(math.log(value)) if value > 0 else math.inf
-    return -value if METRICS[metric].greater_is_better else value
-
-
-def number(value: float) -> str:
-    """Four significant digits, without an exponent where that is readable.
-
-    >>> number(28.7123), number(0.70049), number(123456.7), number(1e-9)
-    ('28.71', '0.7005', '123,457', '1e-09')
-    """
-    if math.isnan(value):
-        return "-"
-    size = abs(value)
-    if size != 0 and not 1e-3 <= size < 1e9:
-        return f"{value:.3g}"
-    digits = 3 - math.floor(math.log10(size)) if size > 0 else 0
-    return f"{value:,.{max(0, min(digits, 4))}f}"
-
-
-def cell(metric: str, value: float) -> str:
-    """A value as the leaderboard shows it."""
-    if math.isnan(value):
-        return "-"
-    if metric in ("mae", "rmse"):
-        return number(value)
-    if metric in ("over_2x", "under_2x"):
-        return f"{value:.1%}"
-    if metric == "fit_seconds":
-        return f"{value:.2f}" if value else "-"
-    return f"{value:.3f}" if abs(value) < 100 else number(value)
 
 
 def on(engine: str) -> str:
     return f" on {engine}" if engine else ""
 
 
-def _called(board: Leaderboard, row: Row) -> str:
+def _called(board: Results, row: Row, mark: Mark) -> str:
     several = len({r.engine for r in board.rows}) > 1
     read = f" read as its {row.readout.replace('_', ' ')}" if row.readout not in ("", "mean") else ""
-    return f"`{row.loss}`{read}" + (on(row.engine) if several else "")
+    return f"{mark(row.loss)}{read}" + (on(row.engine) if several else "")
 
 
 def sum_words(pcoc: float) -> str:
@@ -83,7 +46,7 @@ def _needs_calibration(pcoc: float) -> bool:
     return not 0.95 <= pcoc <= 1.05
 
 
-def data_words(board: Leaderboard) -> str:
+def data_words(board: Results) -> str:
     """What the labels look like, and what that means for judging models."""
     p = board.profile
     zeros = f"{p.zeros_share:.0%} of the targets are 0 ({p.n_zeros:,})" if p.n_zeros else "No target is 0"
@@ -115,49 +78,48 @@ def data_words(board: Leaderboard) -> str:
 _RANKING = {"normalized_gini": "normalised Gini", "spearman": "Spearman"}
 
 
-def winners(board: Leaderboard) -> list[str]:
-    """One sentence, a Markdown list item, on the best model by each metric."""
+def winners(board: Results, mark: Mark = str) -> list[str]:
+    """One sentence on the best model by each metric."""
     if not board.rows:
-        return ["- No model was fitted: see why below."]
+        return ["No model was fitted: see why below."]
     if len(board.rows) == 1:
         return _alone(board, board.rows[0])
     said = []
     ranked = board.best(board.ranking)
     if ranked is not None:
-        said.append(_ranking_words(board, ranked))
+        said.append(_ranking_words(board, ranked, mark))
     for metric, words in _WINS.items():
         row = board.best(metric)
         if row is not None:
-            said.append(
-                f"- {_called(board, row)} {words.format(cell(metric, getattr(row, metric)))}{_contrast(board, row, metric)}."
-            )
+            won = words.format(cell(metric, getattr(row, metric)))
+            said.append(f"{_called(board, row, mark)} {won}{_contrast(board, row, metric)}.")
     least = board.best("rmse")
     if least is not None and least.rmse >= board.baseline.rmse:
         said.append(
-            f"- By RMSE no model beats the constant mean ({number(board.baseline.rmse)}): there a few huge rows decide, so "
+            f"By RMSE no model beats the constant mean ({number(board.baseline.rmse)}): there a few huge rows decide, so "
             "look at ranking and sum."
         )
-    wild = [_called(board, row) for row in board.rows if _wild(board, row)]
+    wild = [_called(board, row, mark) for row in board.rows if _wild(board, row)]
     if wild:
         names = ", ".join(wild[:3]) + (f" and {len(wild) - 3} more" if len(wild) > 3 else "")
         said.append(
-            f"- By RMSE, {names} {'does' if len(wild) == 1 else 'do'} far worse than the constant mean "
+            f"By RMSE, {names} {'does' if len(wild) == 1 else 'do'} far worse than the constant mean "
             f"({number(board.baseline.rmse)}): some predictions are far off, or aim at something else than the mean."
         )
     return said
 
 
-def _alone(board: Leaderboard, row: Row) -> list[str]:
+def _alone(board: Results, row: Row) -> list[str]:
     """What one model's numbers mean, where there is none to hold it against but the constant mean."""
     mean, ranking = board.baseline, cell(board.ranking, getattr(row, board.ranking))
     under, over = cell("under_2x", row.under_2x), cell("over_2x", row.over_2x)
     mend = ": calibrate before adding it up" if _needs_calibration(row.pcoc) else ": its numbers can be added up"
     return [
-        f"- Its {_RANKING[board.ranking]} is {ranking}, and {sum_words(row.pcoc)}{mend}.",
-        f"- Its MAE is {number(row.mae)} and its RMSE {number(row.rmse)}; those of a constant are {number(mean.mae)} and "
+        f"Its {_RANKING[board.ranking]} is {ranking}, and {sum_words(row.pcoc)}{mend}.",
+        f"Its MAE is {number(row.mae)} and its RMSE {number(row.rmse)}; those of a constant are {number(mean.mae)} and "
         f"{number(mean.rmse)}.",
-        f"- Tenths of the rows, by prediction, are {row.decile_error:.0%} of the mean off on average (decile error).",
-        f"- {under} of the rows are underestimated by more than a factor 2, {over} overestimated (any positive "
+        f"Tenths of the rows, by prediction, are {row.decile_error:.0%} of the mean off on average (decile error).",
+        f"{under} of the rows are underestimated by more than a factor 2, {over} overestimated (any positive "
         "prediction for a 0 counts).",
     ]
 
@@ -172,23 +134,24 @@ _WINS = {
 }
 
 
-def _ranking_words(board: Leaderboard, row: Row) -> str:
+def _ranking_words(board: Results, row: Row, mark: Mark) -> str:
+    called = _called(board, row, mark)
     score = f"{_RANKING[board.ranking]} {getattr(row, board.ranking):.2f}"
     if row.readout == "log_mean":
         mean = _mean_of(board, row)
-        return f"- {_called(board, row)} ranks best ({score}); read as its mean, {sum_words(mean.pcoc)}."
+        return f"{called} ranks best ({score}); read as its mean, {sum_words(mean.pcoc)}."
     if _needs_calibration(row.pcoc):
-        return f"- {_called(board, row)} ranks best ({score}), but {sum_words(row.pcoc)}: calibrate before bidding with it."
-    return f"- {_called(board, row)} ranks best ({score}), and {sum_words(row.pcoc)}: its numbers can be added up."
+        return f"{called} ranks best ({score}), but {sum_words(row.pcoc)}: calibrate before bidding with it."
+    return f"{called} ranks best ({score}), and {sum_words(row.pcoc)}: its numbers can be added up."
 
 
-def _mean_of(board: Leaderboard, row: Row) -> Row:
+def _mean_of(board: Results, row: Row) -> Row:
     """The row of the same fit that is read as its mean; the row itself where there is one readout."""
     same = (r for r in board.rows if (r.loss, r.engine, r.readout) == (row.loss, row.engine, "mean"))
     return next(same, row)
 
 
-def _contrast(board: Leaderboard, row: Row, metric: str) -> str:
+def _contrast(board: Results, row: Row, metric: str) -> str:
     """What the winner of one metric pays elsewhere."""
     if metric in ("mae", "over_2x", "under_2x", "rmse") and _needs_calibration(row.pcoc):
         return f"; {sum_words(row.pcoc)}"
@@ -199,8 +162,12 @@ def _contrast(board: Leaderboard, row: Row, metric: str) -> str:
     return f"; its {_RANKING[board.ranking]} is {lost:.3f} below the best" if lost >= 0.001 else ""
 
 
-def choice(board: Leaderboard) -> str:
+def choice(board: Results, mark: Mark = str) -> str:
     """The trade-off between ranking and sum, and a place to start."""
+
+    def called(row: Row) -> str:
+        return _called(board, row, mark)
+
     key, words = board.ranking, _RANKING[board.ranking]
     rows = [row for row in board.rows if not (math.isnan(_sum_of(board, row)) or math.isnan(getattr(row, key)))]
     rows = [row for row in rows if not _wild(board, row)] or rows
@@ -210,7 +177,7 @@ def choice(board: Leaderboard) -> str:
     if len(board.rows) == 1:
         pcoc = _sum_of(board, rows[0])
         advice = f"Calibrate it {mend}" if _needs_calibration(pcoc) else "Its numbers can be added up."
-        return f"Of {_called(board, rows[0])}, {sum_words(pcoc)}. {advice}"
+        return f"Of {called(rows[0])}, {sum_words(pcoc)}. {advice}"
     ranked = max(rows, key=lambda row: float(getattr(row, key)))
     summed = min(rows, key=lambda row: badness("pcoc", row.pcoc) if row.pcoc == row.pcoc else math.inf)
     near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
@@ -220,23 +187,23 @@ def choice(board: Leaderboard) -> str:
         total = f"read as its mean, {total}"
     if not _needs_calibration(_sum_of(board, both)):
         ranks = "it ranks best" if both is ranked else f"it ranks nearly as well as the best (within {NEAR} of its {words})"
-        return f"Start with {_called(board, both)}: {ranks}, and {total}."
+        return f"Start with {called(both)}: {ranks}, and {total}."
     if _needs_calibration(summed.pcoc):
         return (
-            f"No model here gets the sum right. Start with {_called(board, both)}, which of those that rank best comes "
+            f"No model here gets the sum right. Start with {called(both)}, which of those that rank best comes "
             f"nearest: {total}. Calibrate it {mend}"
         )
     return (
-        f"No model here has both. To order rows, take {_called(board, ranked)}. For amounts that must add up, "
-        f"take {_called(board, summed)}: {sum_words(summed.pcoc)}. Or calibrate {_called(board, ranked)} {mend}"
+        f"No model here has both. To order rows, take {called(ranked)}. For amounts that must add up, "
+        f"take {called(summed)}: {sum_words(summed.pcoc)}. Or calibrate {called(ranked)} {mend}"
     )
 
 
-def _sum_of(board: Leaderboard, row: Row) -> float:
+def _sum_of(board: Results, row: Row) -> float:
     """PCOC of the row or, for a log mean, of the mean that the same fit gives."""
-    return _mean_of(board, row).pcoc if row.readout == "log_mean" else row.pcoc
+    return float(_mean_of(board, row).pcoc if row.readout == "log_mean" else row.pcoc)
 
 
-def _wild(board: Leaderboard, row: Row) -> bool:
+def _wild(board: Results, row: Row) -> bool:
     """Whether predictions are so far off that a constant has a much smaller RMSE; on noisy tails a little is nothing."""
-    return row.rmse > 1.2 * board.baseline.rmse
+    return bool(row.rmse > 1.2 * board.baseline.rmse)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats, check_sample_weight
-from gbreg.compare import TITLES, Leaderboard, badness, cell, choice, data_words, number, winners
-from gbreg.compare.leaderboard import SHOWN, Row
+from gbreg.compare import TITLES, Leaderboard, Row, badness, cell, choice, data_words, number, winners
+from gbreg.compare.shown import MEANINGS
 from gbreg.estimators.model import check_distributional
 from gbreg.metrics import segment_table, xauc
 from gbreg.metrics.base import codes, quietly, sorted_once
@@ -174,12 +174,13 @@ def write_page(
             if name in amounts:
                 drawn[name] = pictures.of_model(p, _distribution(models.get(name), X), y, weight)
         compared = overlays.pictures()
-    won = [_plain(line.removeprefix("- ")) for line in winners(board)]
+    won = winners(board)
     values = {
-        "words": [_plain(data_words(board)), *map(_plain, notices)],
-        "choice": _plain(choice(board)),
+        "words": [data_words(board), *notices],
+        "choice": choice(board),
         "winners": [*won[:1], *_chance(board, sure), *won[1:]],
-        "heads": ["model", "XAUC", *(TITLES[metric] for metric in _columns(board))],
+        "meanings": MEANINGS,
+        "heads": ["model", "XAUC", *(TITLES[metric] for metric in board.columns)],
         "rows": _leaderboard(board, pairs, sure),
         "overlays": compared,
         "models": [
@@ -230,18 +231,9 @@ def write_comparison(
     )
 
 
-def _plain(text: str) -> str:
-    return text.replace("`", "")
-
-
 def _name(board: Leaderboard, row: Row) -> str:
     several = len({r.engine for r in board.rows}) > 1
     return row.name + (f" on {row.engine}" if several else "")
-
-
-def _columns(board: Leaderboard) -> list[str]:
-    """The metrics with a value, and what the fits took, where gbreg did them."""
-    return [*SHOWN, "fit_seconds"] if board.timed else list(SHOWN)
 
 
 def _chance(board: Leaderboard, sure: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -269,7 +261,7 @@ def _leaderboard(
         value = pairs.get(name, 0.5)
         text = "-" if math.isnan(best_pairs) else f"{value:.4f}"
         cells = [_Cell(name, 0.0), _Cell(text, _key(-value), value == best_pairs, _give(sure.get("xauc")))]
-        for metric in _columns(board):
+        for metric in board.columns:
             value = getattr(row, metric)
             key = _key(math.nan if math.isnan(value) else badness(metric, value))
             give = "" if math.isnan(value) else _give(sure.get(metric))

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats, as_numbers, check_sample_weight
-from gbreg.compare import Leaderboard, Profile, Row
-from gbreg.compare.leaderboard import SHOWN
+from gbreg.compare import SHOWN, Leaderboard, Profile, Row
 from gbreg.metrics import METRICS
 from gbreg.metrics.base import quietly, sorted_once
 
