@@ -28,7 +28,7 @@ from gbreg.engines.callables.catboost import (
 )
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.native import all_equal, has_close_slopes, is_renewed
+from gbreg.engines.native import all_equal, goes_part_of_the_way, has_close_slopes, is_renewed, within_limit
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
@@ -142,10 +142,12 @@ class CatBoost(Engine):
     def admits(self, form: NativeForm, own: Mapping[str, Any], weight: Floats | None) -> bool:
         """CatBoost knows no limit on steps, which Poisson, Tweedie and cross-entropy need."""
         if is_renewed(form):  # its quantiles of residuals are exact, but do not look at weights
-            return all_equal(weight)
+            return all_equal(weight) and goes_part_of_the_way(own)
         if form.name == "expectile":
             return has_close_slopes(form, float(own["learning_rate"]))
-        return form.name == "squared_error" or (form.name == "softmax" and float(own["learning_rate"]) <= 1.0)
+        if form.name == "softmax":
+            return float(own["learning_rate"]) <= 1.0
+        return form.name == "squared_error" and within_limit(form, own)
 
     def train(self, task: Task) -> Any:
         catboost = self.package()

@@ -15,7 +15,7 @@ from gbreg.engines.binned import binned
 from gbreg.engines.callables.lightgbm import EvalMetric, Feval, NativeObjective, SklearnObjective, StopWhenAsked, Watch
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.native import all_equal, is_median, is_renewed, step_limit, within_limit
+from gbreg.engines.native import all_equal, goes_part_of_the_way, is_median, is_renewed, step_limit, within_limit
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.task import Task
 from gbreg.engines.threads import openmp_threads
@@ -124,7 +124,7 @@ class LightGBM(Engine):
             # Its quantile of n equal weights interpolates at (n - 1) * level: of 20 residuals, 0.99 is 49% above the least
             # pinball loss; medians are exact. With weights it is one row low and part of the way up, by how far they are
             # from 1.
-            return is_median(form) and all_equal(weight)
+            return is_median(form) and all_equal(weight) and goes_part_of_the_way(own)
         return within_limit(form, own)
 
     def train(self, task: Task) -> Any:

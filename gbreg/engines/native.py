@@ -4,8 +4,8 @@ Boosting moves the scores of a leaf by s = -rate * G / H, with the Hessian of th
 f(s) <= f(0) is a matter of how far f'' can grow above H on the way:
 
 - Squared error, and Huber with a Hessian of 1: H is never below f'', and every rate up to 2 descends.
-- Absolute error and quantiles, whose leaves engines renew: part of the way to the minimum of a convex f descends, as long
-  as what they renew by is the minimum, and no monotone constraint forbids it.
+- Absolute error and quantiles, whose leaves engines renew: part of the way to the minimum of a convex f descends, which is
+  every rate up to 1, as long as what they renew by is the minimum, and no monotone constraint forbids it.
 - Expectile: f'' jumps by at most the ratio of the two slopes, and f descends while rate * ratio <= 2.
 - Poisson, gamma, Tweedie, cross-entropy: |f'''| <= f'', so that f(s) <= f(0) + G s + H (exp|s| - 1 - |s|). With |G| of at
   least |s| H / rate, also where an engine cuts s short, f descends while (exp|s| - 1 - |s|) / s^2 <= 1 / rate. With steps of
@@ -52,7 +52,9 @@ def within_limit(form: NativeForm, own: Mapping[str, Any]) -> bool:
     """Whether all steps are short enough, under `max_delta_step` where the user has set it and else under ours."""
     rate = float(own["learning_rate"])
     limit = step_limit(form, rate)
-    return limit is None or (rate <= 0.3 and 0.0 < float(own.get("max_delta_step", limit)) <= limit)
+    if limit is None:
+        return rate <= 2.0
+    return rate <= 0.3 and 0.0 < float(own.get("max_delta_step", limit)) <= limit
 
 
 def has_close_slopes(form: NativeForm, rate: float) -> bool:
@@ -68,6 +70,11 @@ def is_renewed(form: NativeForm) -> bool:
 
 def is_median(form: NativeForm) -> bool:
     return form.name == "absolute_error" or form.parameters.get("level") == 0.5
+
+
+def goes_part_of_the_way(own: Mapping[str, Any]) -> bool:
+    """Whether renewed leaves stop short of their minimum, or at it."""
+    return float(own["learning_rate"]) <= 1.0
 
 
 def all_equal(weight: Floats | None) -> bool:

@@ -17,7 +17,7 @@ from gbreg.engines.binned import binned
 from gbreg.engines.callables.xgboost import CustomMetric, EvalMetric, NativeObjective, SklearnObjective, Watch, listener
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.native import is_renewed, step_limit, within_limit
+from gbreg.engines.native import goes_part_of_the_way, is_renewed, step_limit, within_limit
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
@@ -119,7 +119,7 @@ class XGBoost(Engine):
         if is_renewed(form):
             # Under explicit weights its leaves are exact minima. From 3.4 on they are not renewed any more: steps of a
             # majorising curvature in the unit of the labels, which leave labels around 1e-9 at a constant.
-            return not _since(3, 4)
+            return not _since(3, 4) and goes_part_of_the_way(own)
         if form.name == "poisson":
             # Its own way: Hessians of exp(0.7) mu and a max_delta_step of 0.7; 3.5 will take (mu + y) / 2, whose full step
             # stops short of the minimum. Both descend at every rate up to 1.
