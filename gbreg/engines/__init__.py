@@ -13,7 +13,7 @@ from gbreg.engines.objective import Objective
 from gbreg.engines.packages import is_installed
 from gbreg.engines.rows import Features, Rows
 from gbreg.engines.scores import scores_shape
-from gbreg.engines.task import Task, TreeParameters
+from gbreg.engines.task import Task, Trained, TreeParameters
 from gbreg.engines.threads import thread_count, training_threads
 from gbreg.engines.xgboost import XGBoost
 
@@ -49,6 +49,7 @@ __all__ = [
     "Rows",
     "SharedBins",
     "Task",
+    "Trained",
     "TreeParameters",
     "get_engine",
     "installed_engines",

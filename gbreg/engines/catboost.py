@@ -149,7 +149,7 @@ class CatBoost(Engine):
             return float(own["learning_rate"]) <= 1.0
         return form.name == "squared_error" and within_limit(form, own)
 
-    def train(self, task: Task) -> Any:
+    def boost(self, task: Task) -> Any:
         catboost = self.package()
         monitor = task.monitor
         objective, raised = None, _native_raise(task)

@@ -18,7 +18,7 @@ from gbreg.engines.native import keeps_digits
 from gbreg.engines.packages import package
 from gbreg.engines.parameters import own_parameters
 from gbreg.engines.rows import Features, Singles
-from gbreg.engines.task import Task, TreeParameters
+from gbreg.engines.task import Task, Trained, TreeParameters
 from gbreg.engines.threads import thread_count
 from gbreg.losses.base import Loss
 from gbreg.losses.native import NativeForm
@@ -99,8 +99,18 @@ class Engine(ABC):
         `own` is `engine_params` under the engine's first names, with the learning rate; `weight` is that of the rows.
         """
 
+    def train(self, task: Task) -> Trained:
+        """Train; loss and monitor of the task stay as they are."""
+        task = task.apart()
+        monitor, booster = task.monitor, self.boost(task)
+        if monitor.keep == 0:
+            booster = None
+        rounds = 0 if booster is None else self.rounds(booster)
+        task.loss.settle(rounds)
+        return Trained(booster, rounds, monitor.rounds, monitor.history, task.loss)
+
     @abstractmethod
-    def train(self, task: Task) -> Any:
+    def boost(self, task: Task) -> Any:
         """A booster whose own raw prediction is complete, cut to the rounds the monitor keeps."""
 
     @abstractmethod

@@ -127,7 +127,7 @@ class LightGBM(Engine):
             return is_median(form) and all_equal(weight) and goes_part_of_the_way(own)
         return within_limit(form, own)
 
-    def train(self, task: Task) -> Any:
+    def boost(self, task: Task) -> Any:
         lgb = self.package()
         params = self._parameters(task)
         monitor = task.monitor

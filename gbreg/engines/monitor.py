@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,6 +75,13 @@ class Monitor:
             constant = self._measured(rows, np.resize(loss.intercept_, scores_shape(loss, rows.y.size)))
             score = self._signed(constant[self._watched])
             self._best = math.inf if math.isnan(score) else score
+
+    def of(self, loss: Loss) -> Monitor:
+        """One that has seen no round yet, of a training of this loss, which starts as the own one does."""
+        fresh = copy(self)
+        fresh.loss = loss
+        fresh.history = {name: {} for name in self.history}
+        return fresh
 
     @property
     def active(self) -> bool:

@@ -1,9 +1,10 @@
-"""One training, as every engine is given it."""
+"""One training, as every engine is given it, and what comes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ class Task:
     native: NativeForm | None = None
     callbacks: Sequence[Any] = ()
 
+    def apart(self) -> Task:
+        """The same with a loss of its own, which may learn from the training scores, and a monitor of that."""
+        loss = deepcopy(self.loss) if self.loss.refines else self.loss
+        return replace(self, loss=loss, monitor=self.monitor.of(loss))
+
     def objective(self, shares_threads: bool) -> Objective:
         """The objective, in parallel where the engine's threads are the kernel's own, or rows cost enough to pay.
 
@@ -95,3 +101,28 @@ class Task:
             return Rows(rows.X, labels)
         weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
         return Rows(rows.X, labels, (weight if factor is None else weight * factor) / scale)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster, xgboost.Booster or catboost.CatBoost, or None
+        Its own raw prediction is complete, and cut to the rounds that are kept; None where none is.
+    rounds : int
+        In the booster.
+    done : int
+        Rounds trained.
+    history : dict of {set name: {metric name: list of float}}
+        One value a round; the first metric is the loss.
+    loss : fitted PointwiseLoss or VectorLoss
+        With what it learnt from the training scores by the booster's last round.
+    """
+
+    booster: Any
+    rounds: int
+    done: int
+    history: dict[str, dict[str, list[float]]]
+    loss: TrainableLoss

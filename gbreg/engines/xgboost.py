@@ -126,7 +126,7 @@ class XGBoost(Engine):
             return bool(float(own["learning_rate"]) <= 1.0 and float(own.get("max_delta_step", 0.7)) > 0.0)
         return within_limit(form, own)
 
-    def train(self, task: Task) -> Any:
+    def boost(self, task: Task) -> Any:
         xgb = self.package()
         monitor, loss = task.monitor, task.loss
         objective = None if task.native else task.objective(shares_threads=False)

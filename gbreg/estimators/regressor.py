@@ -219,18 +219,15 @@ class GBRegressor(BoostedRegressor):
         if rows.X.vary():
             engine = get_engine(self.engine)
             parameters = engine.settled(self._tree_parameters())
-            booster = engine.train(Task(rows, self.loss_, parameters, monitor, form, callbacks))
-            self.evals_result_ = monitor.history
-            if monitor.keep == 0:
+            trained = engine.train(Task(rows, self.loss_, parameters, monitor, form, callbacks))
+            self.loss_, self.booster_ = trained.loss, trained.booster
+            self.best_iteration_, self.evals_result_ = trained.rounds, trained.history
+            if trained.booster is None:
                 warnings.warn(
-                    f"{self.loss_!r}: a constant is predicted, for none of {monitor.rounds} rounds did better on the rows "
+                    f"{self.loss_!r}: a constant is predicted, for none of {trained.done} rounds did better on the rows "
                     "that early stopping watches: watch more rows, more early_stopping_rounds, or better features",
                     stacklevel=5,
                 )
-            else:
-                self.booster_ = booster
-                self.best_iteration_ = get_engine(self.engine).rounds(booster)
-            self.loss_.settle(self.best_iteration_)
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight
             self.loss_.fit_decoder(rows.y, self._raw(rows.X), weight)

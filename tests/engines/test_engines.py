@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 from scipy.special import expit
+from sklearn.base import clone
 from sklearn.metrics import mean_pinball_loss
 
 from gbreg import GBRegressor
 from gbreg.engines import ENGINES as KNOWN
-from gbreg.engines import Objective, get_engine, thread_count
+from gbreg.engines import Features, Monitor, Objective, Rows, Task, TreeParameters, get_engine, thread_count
 from gbreg.engines.callables.catboost import RowObjective
 from gbreg.engines.callables.lightgbm import NativeObjective as LightGBMObjective
 from gbreg.engines.callables.xgboost import NativeObjective as XGBoostObjective
@@ -28,6 +29,7 @@ from gbreg.losses import (
     Huberpp,
     LogNormal,
     NativeForm,
+    OrdinalBuckets,
     Poisson,
     Quantile,
     SoftmaxBuckets,
@@ -545,6 +547,25 @@ def test_engines_by_name() -> None:
         get_engine("xgbost")
     with pytest.raises(ValueError, match=r"engine='forest' is not known\. Use one of"):
         get_engine("forest")
+
+
+@every_engine
+@pytest.mark.parametrize("loss", [OrdinalBuckets(n_buckets=8), SoftmaxBuckets(n_buckets=8), SquaredError()], ids=repr)
+def test_a_training_leaves_its_loss_and_monitor_as_they_were(engine: str, loss: Any) -> None:
+    X, y = bucketed()
+    loss, rows = clone(loss).fit(y), Rows(Features(X), y)
+    task = Task(rows, loss, TreeParameters(n_estimators=6), Monitor(loss, [rows], early_stopping_rounds=6))
+    before, constant = loss.to_json(), loss.value(y, np.resize(loss.intercept_, (y.size, loss.n_outputs)).squeeze()).mean()
+    trained = get_engine(engine).train(task)
+    assert loss.to_json() == before
+    assert (task.monitor.rounds, task.monitor.history) == (0, {"validation_0": {}})
+    assert trained.done == 6
+    (values,) = trained.history["validation_0"].values()
+    assert len(values) == 6
+    assert values[-1] < constant
+    assert trained.rounds == get_engine(engine).rounds(trained.booster) == 1 + np.argmin(values)
+    # CatBoost shows a loss no scores between rounds, and rounds that are kept learn only from those before them.
+    assert (trained.loss.to_json() != before) == (loss.refines and engine != "catboost")
 
 
 @every_engine
