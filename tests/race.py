@@ -21,7 +21,6 @@ from gbreg import (
     ZILNRegressor,
 )
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 THREADS = 8
 
 

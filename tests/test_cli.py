@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import gbreg
 from gbreg import GBRegressor, cli, tables
+from gbreg.engines import ENGINES
 
 FAST = ["--rounds", "5", "--n-jobs", "1"]
 
@@ -108,7 +109,7 @@ def test_compare_on_every_engine_fits_the_terminal(folder):
     assert "--time and --cutoff test a model as it will be used" in result.stdout
     lines = result.stdout.splitlines()
     assert max(len(line) for line in lines) <= 100
-    for engine in ("lightgbm", "xgboost", "catboost"):
+    for engine in ENGINES:
         assert sum(line.startswith("squared_error") and engine in line for line in lines) == 1
     header = next(line for line in lines if line.lstrip().startswith("loss"))
     assert header.split() == ["loss", "engine", "MAE", "RMSE", "Spearman", "Gini", "PCOC", "2x", "2x", "error", "s"]
@@ -177,7 +178,7 @@ def test_nothing_is_left_behind_by_a_refused_command(folder, tmp_path):
 # -- fit and predict
 
 
-@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_fit_then_predict_equals_the_model(folder, tmp_path, engine):
     model = tmp_path / "m.gbreg"
     arguments = ["--target", "positive", "--drop", "amount,day", "--split", "part", "--weight", "w", "--engine", engine]
@@ -290,7 +291,7 @@ def test_demo_on_a_small_year(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "demo" / "leaderboard.json").read_text())
     tried = {(row["loss"], row["engine"]) for row in found["rows"]}
-    assert {("squared_error", engine) for engine in ("lightgbm", "xgboost", "catboost")} <= tried
+    assert {("squared_error", engine) for engine in ENGINES} <= tried
     assert ("poisson", "lightgbm") in tried
     assert "calls the data simulated" in " ".join(result.stdout.split())
     assert "calls the data simulated" in (tmp_path / "demo" / "summary.md").read_text()

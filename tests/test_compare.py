@@ -33,6 +33,7 @@ from gbreg.compare import (
     sum_words,
     winners,
 )
+from gbreg.engines import ENGINES
 from gbreg.losses import AM, Gamma, Huberpp, SquaredError, Tweedie, get_loss, known_losses
 from gbreg.reporting.scores import scored
 
@@ -60,7 +61,7 @@ def board(data):
     return compare(*data, losses=["squared_error", Tweedie(), "gamma", "huberpp:link=log"], estimator=FAST)
 
 
-@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_rows_hold_the_metrics_of_the_same_model_fitted_alone(data, engine):
     train_X, train_y, test_X, test_y = data
     weight, test_weight = np.linspace(0.5, 2, 400), np.linspace(2, 1, 200)

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from gbreg import GBRegressor, kernels
+from gbreg.engines import ENGINES
 from gbreg.losses import AM, ZILN, Huber, Huberpp, LogNormal, SoftmaxBuckets, SquaredError
 from gbreg.losses.pointwise import PointwiseLoss
 
@@ -155,7 +156,7 @@ def test_twenty_settings_of_several_outputs_compile_once(made):
     assert kernels.compilations() == before
 
 
-@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_twenty_deltas_train_with_one_compilation(engine):
     X = np.random.default_rng(0).normal(size=(200, 2))
     y = np.exp(X[:, 0])

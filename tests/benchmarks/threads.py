@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gbreg.engines import ENGINES
 from tests.benchmarks.measure import Plan, Table
-from tests.race import ENGINES, THREADS, models, predict_at_once, rows
+from tests.race import THREADS, models, predict_at_once, rows
 
 
 def at_once(plan: Plan) -> list[Table]:

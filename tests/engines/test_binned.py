@@ -10,11 +10,9 @@ import pytest
 import scipy.sparse
 
 from gbreg import BucketRegressor, GBRegressor, HurdleRegressor
-from gbreg.engines import get_engine
+from gbreg.engines import ENGINES, get_engine
 from gbreg.engines.binned import SharedBins
 from gbreg.losses import Huberpp, Tweedie
-
-ENGINES = ("lightgbm", "xgboost", "catboost")
 
 
 @pytest.fixture(params=ENGINES)

@@ -11,13 +11,13 @@ import pytest
 import scipy.sparse
 
 from gbreg import GBRegressor, WCERegressor, ZILNRegressor, load, metric, objective
+from gbreg.engines import ENGINES
 from gbreg.losses import ZILN, Huberpp, Poisson, SoftmaxBuckets, SquaredError
 
 lgb = pytest.importorskip("lightgbm")
 xgb = pytest.importorskip("xgboost")
 catboost = pytest.importorskip("catboost")
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 

@@ -16,9 +16,9 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import ThreadpoolController
 
 from gbreg import GBRegressor, ZILNRegressor, kernels, load
-from gbreg.engines import get_engine, threads
+from gbreg.engines import ENGINES, get_engine, threads
 from gbreg.losses import Huberpp
-from tests.race import ENGINES, THREADS, at_once, models, predict_at_once, rows
+from tests.race import THREADS, at_once, models, predict_at_once, rows
 
 pytest.importorskip("xgboost")
 pytest.importorskip("catboost")

@@ -9,9 +9,9 @@ import pytest
 import scipy.sparse
 
 from gbreg import GBRegressor
-from gbreg.engines import get_engine
+from gbreg.engines import ENGINES, get_engine
 from gbreg.engines import xgboost as engine_of_blocks
-from tests.race import ENGINES, models
+from tests.race import models
 
 pytest.importorskip("xgboost")
 pytest.importorskip("catboost")

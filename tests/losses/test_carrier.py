@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from gbreg import BucketRegressor, GBRegressor, OrdinalRegressor
 from gbreg.discretize import bucket_of
+from gbreg.engines import ENGINES
 from gbreg.losses import OrdinalBuckets, SoftmaxBuckets, loss_from_json
 
 
@@ -29,7 +30,7 @@ def test_sums_of_training_rows_at_the_defaults(slope, zeros):
     assert (predicted[positive] / y[positive]).max() < 200  # the noise alone makes 30 of it
 
 
-@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("soft", [None, "two_hot"])
 def test_training_rows_expect_of_every_bucket_its_share(engine, soft):
     X, y = spend(1.0, 0.3, n=300)

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gbreg import GBRegressor
-from gbreg.engines import get_engine
+from gbreg.engines import ENGINES, get_engine
 from gbreg.losses import WCE, Bernoulli, Gamma, Poisson, as_classification, geometric_fit
 from tests.cases import inside
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 NATIVE = [Bernoulli(), WCE(), WCE(cap=3.0), WCE("log2"), WCE("log2_plus1")]
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 every_native = pytest.mark.parametrize("loss", NATIVE, ids=repr)
