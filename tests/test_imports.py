@@ -12,7 +12,7 @@ import gbreg
 PACKAGE = Path(gbreg.__file__).parent
 # Bottom to top. A module may import from its own layer and from those below.
 LAYERS = [
-    {"_errors", "_own_classes"},
+    {"_compat", "_errors", "_own_classes"},
     {"links"},
     {"_checks"},
     {"kernels"},
@@ -83,8 +83,18 @@ def test_who_knows_numba_and_the_boosters(path):
     packages = {name.split(".")[0] for name in imported(path, inside_functions=True)}
     if top(path) != "kernels":
         assert not packages & {"numba", "llvmlite"}, f"{path} imports numba: only kernels may"
-    if top(path) != "engines":
+    if top(path) not in ("engines", "_compat"):
         assert not packages & BOOSTERS, f"{path} imports a booster: only engines may"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_private_parts_of_dependencies_are_named_in_one_module(path):
+    """Private modules, names and attributes; what begins and ends with two underscores is Python's own."""
+    if path.stem == "_compat":
+        return
+    for name in imported(path, inside_functions=True):
+        private = [part for part in name.split(".") if part.startswith("_") and not part.startswith("__")]
+        assert name.startswith("gbreg") or not private, f"{path} imports {name}: only _compat.py may"
 
 
 SOURCE = """

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, as_numbers, check_finite, check_one_dimensional, check_sample_weight
+from gbreg._compat import validate_parameters
 
 Indices = NDArray[np.intp]
 
@@ -64,7 +65,7 @@ class OneCurve(Calibrator):
             For values or weights that are not finite, negative weights, arrays of different lengths, and a segment
             where there is one curve for all.
         """
-        self._validate_params()
+        validate_parameters(self)
         _refuse(self, segment)
         p, y, w, _ = used_rows(prediction, y, sample_weight)
         order = np.lexsort((w, y, p))  # sums are then the same in whatever order the rows came

@@ -7,9 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
-from sklearn.utils._param_validation import Interval
 
 from gbreg._checks import Floats
+from gbreg._compat import Interval
 from gbreg.calibration.base import Indices, OneCurve
 from gbreg.discretize import bucket_of, make_edges
 

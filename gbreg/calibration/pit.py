@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg._compat import Interval, validate_parameters
 from gbreg.distribution import Distribution, Recalibrated
 
 
@@ -78,7 +78,7 @@ class PITCalibrator(BaseEstimator):  # type: ignore[misc]
 
     def fit_pit(self, pit: Any, sample_weight: ArrayLike | None = None) -> Self:
         """The same, from ``distribution.pit(y)`` of shape (n, 2): for rows of several models."""
-        self._validate_params()
+        validate_parameters(self)
         low, high = np.asarray(pit, dtype=np.float64).T
         weight = check_sample_weight(sample_weight, low.size)
         order = np.lexsort((weight, high, low))  # sums are then the same in whatever order the rows came

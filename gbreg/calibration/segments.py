@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
+from gbreg._compat import Interval, StrOptions, validate_parameters
 from gbreg.calibration.base import Calibrator, Indices, finite, level, used_rows
 
 
@@ -89,7 +89,7 @@ class SegmentedCalibrator(Calibrator):
         ValueError
             For values or weights that are not finite, negative weights, arrays of different lengths, and no segment.
         """
-        self._validate_params()
+        validate_parameters(self)
         p, labels, w, used = used_rows(prediction, y, sample_weight)
         values = _segments(segment, used.size)[used]
         self.segments_ = np.unique(values[_known(values)])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gbreg._checks import Floats
+from gbreg._compat import lightgbm_aliases
 from gbreg.engines.binned import binned
 from gbreg.engines.callables.lightgbm import EvalMetric, Feval, NativeObjective, SklearnObjective, StopWhenAsked, Watch
 from gbreg.engines.constraints import place_constraints
@@ -37,9 +38,7 @@ _ZERO = float(np.float32(1e-35))  # what is no greater is 0 to LightGBM
 @cache
 def _names() -> Mapping[str, str]:
     """LightGBM's own list of its parameters and their aliases."""
-    from lightgbm.basic import _ConfigAliases
-
-    return {name: first for first, names in _ConfigAliases._get_all_param_aliases().items() for name in names}
+    return {name: first for first, names in lightgbm_aliases().items() for name in names}
 
 
 _OF_DART = frozenset({"drop_rate", "max_drop", "skip_drop", "xgboost_dart_mode", "uniform_drop", "drop_seed"})

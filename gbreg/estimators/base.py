@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from gbreg._checks import Floats
+from gbreg._compat import Interval, StrOptions
 from gbreg.calibration import CALIBRATORS, AnyCalibrator, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
 from gbreg.columns import Columns, check_columns
 from gbreg.engines import get_engine

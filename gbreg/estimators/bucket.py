@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
 
+from gbreg._compat import StrOptions
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.preset import ROUNDS, DistributionalPreset
 from gbreg.estimators.regressor import GBRegressor

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg._compat import HasMethods, Interval, StrOptions
 from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
 from gbreg.columns import check_features, n_rows, segment_column, take_rows
 from gbreg.engines import get_engine

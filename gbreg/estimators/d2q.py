@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg._compat import HasMethods, Interval
 from gbreg.columns import check_features, numeric_column
 from gbreg.discretize import bucket_of, make_edges
 from gbreg.estimators.model import Model

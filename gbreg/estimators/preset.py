@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval as RealInterval
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
+from gbreg._compat import Interval as RealInterval
+from gbreg._compat import StrOptions
 from gbreg.calibration import AnyCalibrator, Calibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor

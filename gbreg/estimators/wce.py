@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
+from gbreg._compat import StrOptions
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.preset import Preset, fit_rows
 from gbreg.estimators.regressor import GBRegressor

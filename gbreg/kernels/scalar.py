@@ -21,8 +21,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import float64, int64, njit
-from numba.core.registry import CPUDispatcher
-from numba.extending import intrinsic
+from numba.extending import intrinsic, is_jitted
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -175,7 +174,7 @@ def _with_fast_calls(function: Function, compile_one: Function) -> Function:
 @lru_cache(maxsize=4096)
 def compile_scalar(function: Function) -> Any:
     """Compile a scalar Python function, and the plain functions it calls, with the fast elementary functions."""
-    if isinstance(function, CPUDispatcher):
+    if is_jitted(function):
         return function
     if function in _FAST:
         return _FAST[function]

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gbreg._compat import is_stored
 from gbreg.compare import number, versions
 from gbreg.losses.ranges import Choice, Integers, LogUniform
 from gbreg.reporting import study_pictures as pictures
@@ -16,7 +17,6 @@ from gbreg.reporting.template import check_installed, write_html
 from gbreg.tuning.recipes import RECIPE
 from gbreg.tuning.result import KILLED, TrialRecord, Tuned
 from gbreg.tuning.space import Range
-from gbreg.tuning.study import is_stored
 
 MOST_TRIALS = 20
 # Of parameters that have a column in the table of trials, and a picture of their own.

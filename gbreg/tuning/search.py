@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg._checks import check_sample_weight
+from gbreg._compat import validate_parameters
 from gbreg.engines import get_engine, thread_count
 from gbreg.estimators.model import boosters_in
 from gbreg.estimators.rows import as_labels
@@ -269,7 +270,7 @@ def _check_boosters(estimator: Any, early_stopping_rounds: int | None) -> None:
             "estimator of gbreg made of them"
         )
     for part in parts:
-        part._validate_params()
+        validate_parameters(part)
         engine = get_engine(part.engine)
         engine.package()
         engine.own(part.engine_params)

@@ -19,11 +19,12 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from gbreg._compat import all_trials
 from gbreg.tuning.identity import differences
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -73,9 +74,7 @@ class Reseeded(BaseSampler):
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[BaseSampler, Mapping[str, Any]]:
         if trial.number not in self._of_trials:
-            # From the storage, for Hyperband shows samplers a study of those trials alone that are in the trial's bracket.
-            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-            place = sum(t.number < trial.number and not was_killed(t) for t in trials)
+            place = sum(t.number < trial.number and not was_killed(t) for t in all_trials(study))
             seed = np.random.SeedSequence((self.seed, place)).generate_state(1)[0]
             start = self.starts[place] if place < len(self.starts) else {}
             self._of_trials[trial.number] = self.make(int(seed)), start
@@ -173,11 +172,6 @@ def _check_asked(study: optuna.Study, asked: Mapping[str, Any]) -> None:
             f"study {study.study_name!r} was asked another question: {'; '.join(found)}. Its trials cannot be compared: ask "
             f"as it was asked, or {way_out}"
         )
-
-
-def is_stored(study: optuna.Study) -> bool:
-    """Whether it outlives its process."""
-    return not isinstance(study._storage, InMemoryStorage)
 
 
 def open_storage(storage: Any) -> BaseStorage | None:
