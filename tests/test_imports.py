@@ -12,7 +12,7 @@ import gbreg
 PACKAGE = Path(gbreg.__file__).parent
 # Bottom to top. A module may import from its own layer and from those below.
 LAYERS = [
-    {"_compat", "_errors", "_own_classes"},
+    {"_compat", "_errors", "_files", "_own_classes"},
     {"links"},
     {"_checks"},
     {"kernels"},

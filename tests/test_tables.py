@@ -13,6 +13,7 @@ import pytest
 
 from gbreg import tables
 from gbreg._errors import InputError
+from gbreg._files import check_writable, make_folder, replacing
 
 SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".arrow", ".feather", ".ipc")
 
@@ -71,7 +72,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     path.write_text("old")
 
     def write_half():
-        with tables.replacing(path) as temporary:
+        with replacing(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -82,17 +83,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 def test_folders_for_results(tmp_path):
-    made = tables.make_folder(tmp_path / "a" / "b", "--out")
+    made = make_folder(tmp_path / "a" / "b", "--out")
     assert made.is_dir()
     assert list(made.iterdir()) == []
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match=r"--out '.*' cannot be made a folder"):
-            tables.make_folder(path, "--out")
+            make_folder(path, "--out")
     with pytest.raises(InputError, match=r"--model '.*' is a folder"):
-        tables.check_writable(tmp_path, "--model")
+        check_writable(tmp_path, "--model")
     with pytest.raises(InputError, match="does not exist: create it first"):
-        tables.check_writable(tmp_path / "none" / "m", "--model")
+        check_writable(tmp_path / "none" / "m", "--model")
 
 
 # -- columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from gbreg._errors import InputError
+from gbreg._files import check_writable
 from gbreg.cli.options import Option, Report, Segment, Table, Target, typer
 from gbreg.cli.screen import command_line, say, show
 
@@ -35,7 +36,7 @@ def evaluate(
     segments = None if segment is None else tables.values(data, segment, "--segment")
     users = None if by is None else tables.values(data, by, "--by")
     if report is not None:
-        tables.check_writable(report, "--report")
+        check_writable(report, "--report")
     y, w = tables.labels(data, target), tables.weights(data, weight)
     predictions = {name: tables.numbers(data, name, "--prediction") for name in names}
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import gbreg
 from gbreg._errors import InputError
+from gbreg._files import check_writable, make_folder, write_text
 from gbreg.cli.options import (
     TABLES,
     Drop,
@@ -87,7 +88,7 @@ def compare(
         if report is None:
             raise InputError("--segment is for the page: give --report page.html too")
     if report is not None:
-        tables.check_writable(report, "--report")
+        check_writable(report, "--report")
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, time, weight))
     rows = tables.prepare(data, target, names, parted, weight)
     notices = []
@@ -121,10 +122,9 @@ def _compare_and_report(
     segment: Any = None,
 ) -> None:
     """Train, print, and write the files."""
-    from gbreg import tables
     from gbreg.compare import compare as compare_losses
 
-    folder = None if out is None else tables.make_folder(out, "--out")
+    folder = None if out is None else make_folder(out, "--out")
     notices = [*rows.notices, *notices]
     for notice in notices:
         say(notice)
@@ -146,7 +146,7 @@ def _compare_and_report(
     if folder is not None:
         board.to_csv(folder / "leaderboard.csv")
         board.to_json(folder / "leaderboard.json", title=title, command=command, notices=notices)
-        tables.write_text(folder / "summary.md", board.summary(title, command, notices))
+        write_text(folder / "summary.md", board.summary(title, command, notices))
         say(f"Saved to {folder}: summary.md, leaderboard.csv, leaderboard.json")
     if board.rows and report is not None:
         from gbreg.reporting import write_comparison
@@ -192,7 +192,7 @@ def fit(
     y, weights = tables.labels(data, target), tables.weights(data, weight)
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight))
     prepared = tables.features(data, names)
-    tables.check_writable(model, "--model")
+    check_writable(model, "--model")
     for notice in prepared.notices:
         say(notice)
     try:
@@ -226,7 +226,7 @@ def predict(
     if "prediction" in copied:
         raise InputError("--keep 'prediction' would clash with the column that is written: rename it in the table")
     tables.check_suffix(out)
-    tables.check_writable(out, "--out")
+    check_writable(out, "--out")
     loaded = _load(model)
     names = _trained_on(loaded, model)
     categorical = sorted({names[j] for part in fitted_parts(loaded) for j in part.columns_.categories})
@@ -259,7 +259,7 @@ def demo(
             data = pa.Table.from_pandas(datasets.load_household_weeks(), preserve_index=False)
     except ImportError as error:
         fail(str(error))
-    folder = tables.make_folder(out, "--out")
+    folder = make_folder(out, "--out")
     path = folder / "household_weeks.parquet"
     tables.write_table(data, path)
     parted = tables.split_rows(data, column="split")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gbreg._errors import InputError
+from gbreg._files import check_writable
 from gbreg.cli.options import Drop, Jobs, Keep, Option, Report, Rounds, Seed, Table, Target, typer
 from gbreg.cli.screen import bar, command_line, fail, make_console, say
 from gbreg.cli.training import engine_names
@@ -94,9 +95,9 @@ def tune(
     )
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight, time, group))
     prepared = tables.features(data, names)
-    tables.check_writable(model, "--model")
+    check_writable(model, "--model")
     if report is not None:
-        tables.check_writable(report, "--report")
+        check_writable(report, "--report")
         check_installed()
     for notice in prepared.notices:
         say(notice)

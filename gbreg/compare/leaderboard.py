@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from gbreg._checks import Floats
+from gbreg._files import write_text
 from gbreg.compare import words
 from gbreg.compare.results import Results, Row
 from gbreg.compare.shown import MEANINGS, TITLES, cell
 from gbreg.engines import ENGINES
-from gbreg.tables import write_text
 
 
 @dataclass(frozen=True)

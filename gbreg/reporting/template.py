@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gbreg._files import write_text
 from gbreg.compare import number, versions
-from gbreg.tables import write_text
 
 
 def check_installed() -> None:

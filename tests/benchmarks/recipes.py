@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gbreg.tables import write_text
+from gbreg._files import write_text
 from tests.benchmarks.quality import SETS, DataSet
 
 RECIPES = Path(__file__).parents[2] / "tuning"

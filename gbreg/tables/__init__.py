@@ -1,0 +1,31 @@
+"""Tables on disk: reading and writing them, naming columns, features, and the train/test split.
+
+Everything here is a pyarrow table. What a user got wrong ends in an `InputError`, whose text is one line that names the
+argument, the value, what would be allowed, and the way out.
+"""
+
+from gbreg.tables.columns import check_column, column_list, labels, numbers, values, weights
+from gbreg.tables.feature_table import FeatureTable, feature_names, features, matching
+from gbreg.tables.files import check_suffix, read_table, write_table
+from gbreg.tables.split import Split, SplitRows, prepare, rows_of, split_rows
+
+__all__ = [
+    "FeatureTable",
+    "Split",
+    "SplitRows",
+    "check_column",
+    "check_suffix",
+    "column_list",
+    "feature_names",
+    "features",
+    "labels",
+    "matching",
+    "numbers",
+    "prepare",
+    "read_table",
+    "rows_of",
+    "split_rows",
+    "values",
+    "weights",
+    "write_table",
+]
