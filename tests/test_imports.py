@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.sparse.csgraph import connected_components
 
 import gbreg
 
@@ -34,6 +36,14 @@ BOOSTERS = {"lightgbm", "xgboost", "catboost"}
 MODULES = sorted(
     path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
 )
+
+
+def name_of(path):
+    """The name under which a file of the package is imported."""
+    return ".".join(("gbreg", *path.with_suffix("").parts)).removesuffix(".__init__")
+
+
+FILES = {name_of(path): path for path in (file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py"))}
 
 
 def top(path):
@@ -76,6 +86,40 @@ def test_imports_run_one_way(path):
                 assert RANK[target] <= RANK[top(path)], f"{path} imports {name}, which lies above it"
             else:
                 assert top(path) == "cli" or target == "__version__", f"{path} imports {name}"
+
+
+def file_of(name):
+    """The file in which an absolute name is found: the name's own, or that of the module it is a part of."""
+    while name not in FILES:
+        name = name.rpartition(".")[0]
+    return FILES[name]
+
+
+def circles(graph):
+    """The sets of nodes of which each can be reached from every other."""
+    names = sorted(graph)
+    leads = np.array([[there in graph[here] for there in names] for here in names])
+    n, group = connected_components(leads, connection="strong")
+    found = [[name for name, k in zip(names, group, strict=True) if k == g] for g in range(n)]
+    return sorted(names for names in found if len(names) > 1)
+
+
+def test_no_files_import_each_other():
+    """Nor inside functions or for the type checker alone: what knows of each other is one thing in several files."""
+    graph = {
+        str(path): {str(file_of(name)) for name in imported(path, inside_functions=True) if name.split(".")[0] == "gbreg"}
+        for path in FILES.values()
+    }
+    assert graph["callables.py"] >= {"engines/__init__.py", "engines/callables/bare.py", "losses/vector.py"}
+    assert "estimators/__init__.py" in graph["__init__.py"]  # known to the type checker alone
+    assert "reporting/study.py" in graph["tuning/__init__.py"]  # imported in a function
+    assert circles(graph) == []
+
+
+def test_circles():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"d", "b"}, "d": {"e", "d"}, "e": {"f"}, "f": {"g"}, "g": {"e"}}
+    assert circles(graph) == [["b", "c"], ["e", "f", "g"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
