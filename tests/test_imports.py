@@ -131,14 +131,31 @@ def test_who_knows_numba_and_the_boosters(path):
         assert not packages & BOOSTERS, f"{path} imports a booster: only engines may"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def written(path):
+    """Names that a module defines or assigns, attributes among them."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+
+
+OURS = {name for path in MODULES for name in written(path)}
+# What our classes inherit: scikit-learn's estimators, sympy's printers, named tuples.
+INHERITED = {"_get_param_names", "_validate_params", "_print", "_replace"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.stem != "_compat"], ids=str)
 def test_private_parts_of_dependencies_are_named_in_one_module(path):
-    """Private modules, names and attributes; what begins and ends with two underscores is Python's own."""
-    if path.stem == "_compat":
-        return
     for name in imported(path, inside_functions=True):
-        private = [part for part in name.split(".") if part.startswith("_") and not part.startswith("__")]
-        assert name.startswith("gbreg") or not private, f"{path} imports {name}: only _compat.py may"
+        assert name.startswith("gbreg") or not any(map(is_private, name.split("."))), f"{path} imports {name}"
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            assert node.attr in OURS | INHERITED, f"{path}, line {node.lineno}: {ast.unparse(node)} is not ours"
 
 
 SOURCE = """
