@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse
+
+from gbreg._checks import nearest
 
 
 def largest(values: Any) -> float:
@@ -124,7 +125,7 @@ def _place(which: str | int, names: list[Any] | None, n_columns: int, argument: 
             f"{argument}={which!r} is a name, and the columns of X have none: give the column's index, or a table"
         )
     if which not in names:
-        near = difflib.get_close_matches(which, [str(name) for name in names], n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"{argument}={which!r} is not a column of X: {hint}Columns are {', '.join(map(str, names))}")
+        raise ValueError(
+            f"{argument}={which!r} is not a column of X: {nearest(which, names)}Columns are {', '.join(map(str, names))}"
+        )
     return names.index(which)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gbreg._checks import as_numbers, check_sample_weight, nearest
+from gbreg._checks import as_numbers, check_one_dimensional, check_sample_weight, nearest
 from gbreg.compare import models
 from gbreg.compare.leaderboard import Leaderboard
 from gbreg.compare.results import Profile, Row, Skipped
@@ -177,8 +177,7 @@ def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y:
     weight = {}
     for side, labels, given in (("train", train_y, train_weight), ("test", test_y, test_weight)):
         values = as_numbers(labels, f"{side}_y")
-        if values.ndim != 1 or values.size == 0:
-            raise ValueError(f"{side}_y must be one-dimensional and not empty, got shape {values.shape}")
+        check_one_dimensional(values, f"{side}_y", empty=False)
         if not np.isfinite(values).all():
             raise ValueError(
                 f"{side}_y: {(~np.isfinite(values)).sum():,} of {values.size:,} labels are NaN or infinite: drop them"

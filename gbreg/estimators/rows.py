@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d
 
-from gbreg._checks import Floats, check_sample_weight, refuse_times
+from gbreg._checks import Floats, check_one_dimensional, check_sample_weight, refuse_times
 from gbreg.columns import Columns, Table
 from gbreg.engines import Rows
 
@@ -61,8 +61,7 @@ def check_groups(groups: Any, n: int) -> Any:
     if groups is None:
         return None
     groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups must be one-dimensional with one entry a row, {n:,}, got shape {groups.shape}")
+    check_one_dimensional(groups, "groups", n)
     missing = groups != groups if groups.dtype.kind in "fcmM" else np.asarray([g is None or g != g for g in groups.ravel()])
     if missing.any():
         raise ValueError(f"groups: {missing.sum():,} of {n:,} are missing: give rows that belong to none a group each")
