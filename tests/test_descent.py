@@ -134,14 +134,22 @@ NATIVE = [
 ]
 
 
-def built_in(loss, engine):
-    return (
-        get_engine(engine).native_parameters(clone(loss).fit(inside(loss, [0.5, 1.0, 1.5, 2.0])).native_form()) is not None
-    )
-
-
-EVERY_NATIVE = [(loss, engine) for loss in NATIVE for engine in ENGINES if built_in(loss, engine)]
+# Which engines lack a form: fitted to be asked, each loss would be compiled where tests are collected.
+LACKING = {
+    "huber": {"xgboost", "catboost"},
+    "expectile": {"lightgbm", "xgboost"},
+    "gamma": {"catboost"},
+    "ordinal_buckets": {"lightgbm", "catboost"},
+}
+EVERY_NATIVE = [(loss, engine) for loss in NATIVE for engine in ENGINES if engine not in LACKING.get(loss.name, ())]
 every_native = pytest.mark.parametrize(("loss", "engine"), EVERY_NATIVE, ids=[f"{loss!r}-{e}" for loss, e in EVERY_NATIVE])
+
+
+@pytest.mark.parametrize("loss", NATIVE, ids=repr)
+def test_every_built_in_form_is_tried(loss):
+    form = clone(loss).fit(inside(loss, [0.5, 1.0, 1.5, 2.0])).native_form()
+    lacking = {engine for engine in ENGINES if get_engine(engine).native_parameters(form) is None}
+    assert lacking == LACKING.get(loss.name, set())
 
 
 def outlier(rng, X):

@@ -185,6 +185,7 @@ class GBRegressor(BoostedRegressor):
         return [] if self.eval_metric in names else [directed(self.eval_metric)]
 
     def _learn(self, rows: Sample) -> None:
+        self.check_labels(rows.y[rows.counting])
         self.columns_ = rows.table.learn(get_engine(self.engine), int(self.max_bins))
 
     def check_labels(self, y: Floats) -> None:

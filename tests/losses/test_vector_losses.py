@@ -46,7 +46,8 @@ VARIANTS = {
 }
 CASES = [loss for name, cls in BUILT_IN.items() for loss in VARIANTS.get(name, [cls()])]
 # One of each compiled kernel, for what takes long.
-KERNELS = list({loss.fit([0.5, 1.0, 2.0, 4.0]).spec(): loss for loss in map(clone, reversed(CASES))}.values())
+FURTHER = (SoftmaxBuckets(n_buckets=6, rank=None), OrdinalBuckets(n_buckets=6, thresholds="independent"))
+KERNELS = [*(VARIANTS.get(name, [cls()])[0] for name, cls in BUILT_IN.items()), *FURTHER]
 
 every_loss = pytest.mark.parametrize("loss", CASES, ids=repr)
 every_kernel = pytest.mark.parametrize("loss", KERNELS, ids=repr)
@@ -65,6 +66,12 @@ def labels_for(loss, n=200, seed=0):
 
 def scores_for(loss, n, size=1.0, seed=0):
     return loss.intercept_ + size * np.random.default_rng(seed).normal(size=(n, loss.n_outputs))
+
+
+def test_every_kernel_is_among_them():
+    kernels, every = ({clone(loss).fit([0.5, 1.0, 2.0, 4.0]).spec() for loss in losses} for losses in (KERNELS, CASES))
+    assert kernels == every
+    assert len(kernels) == len(KERNELS)
 
 
 # -- against mpmath ---------------------------------------------------------------------------------------------------
