@@ -345,8 +345,9 @@ def test_the_profile_describes_train_and_test_together(board, data):
 
 
 def row(loss, gini, pcoc, mae=10.0, rmse=20.0, **changed):
-    made = Row(loss, "lightgbm", 100, True, mae, rmse, 0.5, gini, pcoc, 0.3, 0.2, 0.1, 1.0, 2.0)
-    return replace(made, **changed)
+    numbers = {"over_2x": 0.3, "under_2x": 0.2, "decile_error": 0.1, "mae": mae, "rmse": rmse, "normalized_gini": gini}
+    numbers = dict.fromkeys(SHOWN, 0.5) | numbers | {"pcoc": pcoc}
+    return replace(Row(loss, "lightgbm", 100, True, **numbers, fit_seconds=1.0, compile_seconds=2.0), **changed)
 
 
 PROFILE = Profile(1000, 500, 7, 900, 0, 5.0, 5.1, 30.0, 4.9, False)

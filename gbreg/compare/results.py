@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,11 @@ class Row(_Measured):  # type: ignore[misc, valid-type]
     def name(self) -> str:
         """The model and, where there are several, what was read of it."""
         return f"{self.loss} ({self.readout})" if self.readout else f"{self.loss}"
+
+
+def measured(y: Floats, predicted: Floats, sample_weight: Floats | None, metrics: Sequence[str] = SHOWN) -> dict[str, Any]:
+    """Every shown metric, NaN for those that do not apply: all but `metrics`."""
+    return {name: METRICS[name](y, predicted, sample_weight) if name in metrics else math.nan for name in SHOWN}
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from gbreg._checks import as_numbers, check_one_dimensional, check_sample_weight, nearest
 from gbreg.compare import models
 from gbreg.compare.leaderboard import Leaderboard
-from gbreg.compare.results import Profile, Row, Skipped
-from gbreg.compare.shown import SHOWN
+from gbreg.compare.results import Profile, Row, Skipped, measured
+from gbreg.compare.shown import RANKING, SHOWN
 from gbreg.engines import get_engine
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS
 from gbreg.kernels import PARALLEL_ROWS
 from gbreg.losses import Loss
-from gbreg.metrics import METRICS
 from gbreg.metrics.base import quietly
 
 Floats = NDArray[np.float64]
 
 # What is read from a predicted distribution, and what each is measured by: a log mean is in log units, and only ranks.
-READOUTS: Mapping[str, Sequence[str]] = {"mean": SHOWN, "median": SHOWN, "log_mean": ("spearman", "normalized_gini")}
+READOUTS: Mapping[str, Sequence[str]] = {"mean": SHOWN, "median": SHOWN, "log_mean": RANKING}
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, st
         model.fit(data.train_X, data.train_y, data.train_weight)
         fitted = time.perf_counter()
         readings = _readings(model, data)
-        measured = {readout: _measure(data, p, READOUTS.get(readout, SHOWN)) for readout, p in readings.items()}
+        found = {readout: _measure(data, p, READOUTS.get(readout, SHOWN)) for readout, p in readings.items()}
     except Exception as error:  # one model that fails must not cost the others their results
         return Skipped(label, engine, f"{type(error).__name__}: {' '.join(str(error).split())}")
     if kept is not None:
@@ -216,7 +215,7 @@ def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, st
             family=model.family,
             readout=readout,
         )
-        for readout, numbers in measured.items()
+        for readout, numbers in found.items()
     ]
 
 
@@ -238,12 +237,9 @@ def _warm_up(model: Any, y: Floats) -> None:
     model.fit(np.linspace(0, 1, n).reshape(-1, 1), few)
 
 
-def _measure(data: _Data, predicted: Floats, measured: Sequence[str]) -> dict[str, Any]:
-    """The shown metrics, NaN for those that do not apply."""
+def _measure(data: _Data, predicted: Floats, metrics: Sequence[str]) -> dict[str, Any]:
     with quietly():  # the leaderboard shows what is missing
-        return {
-            name: METRICS[name](data.test_y, predicted, data.test_weight) if name in measured else math.nan for name in SHOWN
-        }
+        return measured(data.test_y, predicted, data.test_weight, metrics)
 
 
 def _baseline(data: _Data) -> Row:

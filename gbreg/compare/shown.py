@@ -47,20 +47,23 @@ class Column:
     written : function of a value
     meaning : str
         What readers may not know, for the note below the table; "" for nothing.
+    ranks : bool
+        Whether it looks at the order of predictions alone, so that those in another unit have it too.
     """
 
     name: str
     title: str
     written: Callable[[float], str] = _three_digits
     meaning: str = ""
+    ranks: bool = False
 
 
 # Measured on the test rows, and shown in this order: a metric is added by its line.
 _MEASURED = (
     Column("mae", "MAE", number),
     Column("rmse", "RMSE", number),
-    Column("spearman", "Spearman"),
-    Column("normalized_gini", "Gini", meaning="Gini is normalised"),
+    Column("spearman", "Spearman", ranks=True),
+    Column("normalized_gini", "Gini", meaning="Gini is normalised", ranks=True),
     Column("pcoc", "PCOC", meaning="PCOC is the sum of predictions over the sum of labels"),
     Column("over_2x", "over 2x", _share, "over and under 2x are shares of rows off by more than a factor 2"),
     Column("under_2x", "under 2x", _share),
@@ -72,6 +75,7 @@ _MEASURED = (
 )
 _COLUMNS = {column.name: column for column in (*_MEASURED, Column("fit_seconds", "fit s", _seconds))}
 SHOWN = tuple(column.name for column in _MEASURED)
+RANKING = tuple(column.name for column in _MEASURED if column.ranks)
 TITLES = {column.name: column.title for column in _COLUMNS.values()}
 MEANINGS = "; ".join(column.meaning for column in _MEASURED if column.meaning)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats, as_numbers, check_sample_weight
-from gbreg.compare import SHOWN, Leaderboard, Profile, Row
-from gbreg.metrics import METRICS
+from gbreg.compare import Leaderboard, Profile, Row
+from gbreg.compare.results import measured
 from gbreg.metrics.base import quietly, sorted_once
 
 
@@ -87,5 +86,4 @@ def scored(
 
 
 def _row(name: str, y: Floats, predicted: Floats, weight: Floats | None) -> Row:
-    numbers: dict[str, Any] = {metric: METRICS[metric](y, predicted, weight) for metric in SHOWN}
-    return Row(name, "", 0, False, **numbers, fit_seconds=math.nan, compile_seconds=0.0)
+    return Row(name, "", 0, False, **measured(y, predicted, weight), fit_seconds=math.nan, compile_seconds=0.0)
