@@ -55,8 +55,11 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return cls(**given)
 
     def label(self) -> str:
-        """One word that `gbreg.compare.parse_model` reads back: the name, and parameters that differ from their defaults."""
-        return labelled(self.word, self, self.own_parameters())
+        """One word that `gbreg.compare.parse_model` reads back: the name, and parameters that differ from their defaults.
+
+        "" where no word stands for the estimator.
+        """
+        return labelled(self.word, self, self.own_parameters()) if self.word else ""
 
     def told(self) -> dict[str, Any]:
         """Its own parameters with their values."""
