@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from gbreg._checks import nearest
 from gbreg.engines.binned import SharedBins
 from gbreg.engines.catboost import CatBoost
 from gbreg.engines.engine import Engine
@@ -23,9 +22,7 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (LightGBM(), XGB
 def get_engine(name: str) -> Engine:
     """The engine of that name; its package is imported only when it trains or predicts."""
     if name not in ENGINES:
-        near = difflib.get_close_matches(str(name), ENGINES, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"engine={name!r} is not known{hint} Use one of {', '.join(ENGINES)}")
+        raise ValueError(f"engine={name!r} is not known: {nearest(name, ENGINES)}Use one of {', '.join(ENGINES)}")
     return ENGINES[name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gbreg._checks import nearest
 from gbreg.engines.rows import Features
 
 Which = int | str
@@ -130,8 +130,7 @@ def place(column: Which, n_features: int, names: Sequence[str] | None, argument:
             "table"
         )
     if column not in names:
-        near = difflib.get_close_matches(column, names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = nearest(column, names)
         raise ValueError(f"engine_params: {argument} names column {column!r}: {hint}Columns are {', '.join(names)}")
     return list(names).index(column)
 

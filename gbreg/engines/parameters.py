@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
+
+from gbreg._checks import nearest
 
 
 def own_parameters(
@@ -35,15 +36,12 @@ def own_parameters(
     names: dict[str, str] = {}
     for name, value in given.items():
         if name not in known:
-            raise ValueError(f"engine_params: {engine} has no parameter {name!r}{_nearest(name, known, reserved)}")
+            hint = nearest(name, [k for k in known if known[k] not in reserved])
+            raise ValueError(
+                f"engine_params: {engine} has no parameter {name!r}: {hint}see its own documentation for those it has"
+            )
         first = known[name]
         if first in own:
             raise ValueError(f"engine_params: {names[first]!r} and {name!r} are one parameter of {engine}: give one of them")
         own[first], names[first] = value, name
     return own
-
-
-def _nearest(name: str, known: Mapping[str, str], reserved: Mapping[str, str]) -> str:
-    usable = [k for k in known if known[k] not in reserved]
-    near = difflib.get_close_matches(name, usable, n=1)
-    return f": did you mean {near[0]!r}?" if near else ": see its own documentation for those it has"

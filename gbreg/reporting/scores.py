@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg._checks import Floats, as_numbers, check_sample_weight
+from gbreg._checks import Floats, as_numbers, check_one_dimensional, check_sample_weight
 from gbreg.compare import Leaderboard, Profile, Row
 from gbreg.compare.results import measured
 from gbreg.metrics.base import quietly, sorted_once
@@ -17,8 +17,7 @@ from gbreg.metrics.base import quietly, sorted_once
 def checked_labels(y: ArrayLike, name: str) -> Floats:
     """Labels as float64, one-dimensional, not empty and finite; `ValueError` names the argument."""
     labels = as_numbers(y, name)
-    if labels.ndim != 1 or labels.size == 0:
-        raise ValueError(f"{name} must be one-dimensional and not empty, got shape {labels.shape}")
+    check_one_dimensional(labels, name, empty=False)
     wrong = ~np.isfinite(labels)
     if wrong.any():
         raise ValueError(f"{name}: {wrong.sum():,} of {labels.size:,} labels are NaN or infinite: drop those rows first")

@@ -545,7 +545,7 @@ def test_engines_by_name() -> None:
     assert get_engine("xgboost").name == "xgboost"
     with pytest.raises(ValueError, match=r"engine='xgbost' is not known: did you mean 'xgboost'\?"):
         get_engine("xgbost")
-    with pytest.raises(ValueError, match=r"engine='forest' is not known\. Use one of"):
+    with pytest.raises(ValueError, match=r"engine='forest' is not known: Use one of"):
         get_engine("forest")
 
 

@@ -517,7 +517,7 @@ def test_weights_reach_training_and_metric() -> None:
         ({"eval_set": (np.ones((2, 3)), np.ones(2))}, "eval_set: X has 3 features"),
         ({"eval_sample_weight": np.ones(300)}, "eval_sample_weight= weighs the rows of eval_set="),
         ({"early_stopping_rounds": 0}, "'early_stopping_rounds' parameter of GBRegressor"),
-        ({"model": GBRegressor("huberpp", engine="lgb")}, "engine='lgb' is not known. Use one of lightgbm"),
+        ({"model": GBRegressor("huberpp", engine="lgb")}, "engine='lgb' is not known: did you mean 'lightgbm'"),
         ({"model": LinearRegression()}, "estimator=LinearRegression has no booster of gbreg in it"),
         ({"storage": 3}, "storage=3 must be the path of a file"),
         ({"losses": []}, r"losses=\[\] must be 'all', or a list such as"),
