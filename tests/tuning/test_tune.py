@@ -370,7 +370,7 @@ def test_failed_trials_say_why_and_do_no_harm() -> None:
     for trial in failed:
         assert trial.parameters["loss__label_floor"] is None
         assert trial.reason is not None
-        assert trial.reason.startswith("ValueError: eval_set[0]: Huberpp needs y in (0, inf)")
+        assert trial.reason.startswith("ValueError: Huberpp needs y in (0, inf)")
     assert found.best_params_["loss__label_floor"] == 0.1
     assert len(found.trials_) == 10
 
