@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +60,7 @@ def tune(
     Example: gbreg tune sales.parquet --target revenue --metric xauc --trials 50 --storage study.db --model best.gbreg
     --report study.html
     """
-    from gbreg import GBRegressor, tables
+    from gbreg import GBRegressor
     from gbreg.compare import parse_model
     from gbreg.metrics import directed
     from gbreg.reporting.template import check_installed
@@ -67,14 +68,12 @@ def tune(
     try:
         import optuna
 
-        from gbreg.tuning import NoBestError, write_study
-        from gbreg.tuning import tune as search
+        from gbreg.tuning import write_study
     except ImportError as error:
         fail(str(error))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for text in loss or ():
         parse_model(text)
-
     engine = engine_names([engine])[0]
     try:
         metrics = [directed(name) for name in metric]
@@ -84,50 +83,28 @@ def tune(
         raise InputError(f"--trials {trials} must be at least 1")
     if folds is not None and folds < 2:
         raise InputError(f"--folds {folds} must be at least 2; leave it out for one held-out fifth of the rows")
-    data = tables.read_table(table)
-    tables.check_column(data, target, "--target")
-    if split is not None:
-        data = tables.rows_of(data, tables.split_rows(data, column=split).train)
-    y, weights = tables.labels(data, target), tables.weights(data, weight)
-    when, who = (
-        None if name is None else tables.values(data, name, argument)
-        for name, argument in ((time, "--time"), (group, "--group"))
-    )
-    names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight, time, group))
-    prepared = tables.features(data, names)
+    rows = _read(table, target, weight=weight, split=split, time=time, group=group, drop=drop or (), keep=keep or ())
     check_writable(model, "--model")
     if report is not None:
         check_writable(report, "--report")
         check_installed()
-    for notice in prepared.notices:
+    for notice in rows.notices:
         say(notice)
-    say(f"Searching on {len(y):,} rows. Each loss is compiled before its first trial, for a second or two.")
-    with _live() as progress:
-        try:
-            found = search(
-                GBRegressor(engine=engine, n_estimators=rounds, n_jobs=n_jobs, random_state=seed),
-                prepared.table,
-                y,
-                metric=metrics if len(metrics) > 1 else metrics[0],
-                n_trials=trials,
-                timeout=timeout,
-                sample_weight=weights,
-                cv=folds,
-                groups=who,
-                time=when,
-                losses=loss or "all",
-                storage=storage,
-                seed=seed,
-                progress=progress,
-            )
-        except ValueError as error:
-            raise InputError(" ".join(str(error).split())) from error
-        except NoBestError as error:
-            found = error.found
+    found = _search(
+        rows,
+        GBRegressor(engine=engine, n_estimators=rounds, n_jobs=n_jobs, random_state=seed),
+        metric=metrics if len(metrics) > 1 else metrics[0],
+        n_trials=trials,
+        timeout=timeout,
+        cv=folds,
+        losses=loss or "all",
+        storage=storage,
+        seed=seed,
+    )
     _tell(found)
     if found.has_best:
         found.best_estimator_.save(model)
-        say(f"\nTrained on {len(y):,} rows. Saved to {model}")
+        say(f"\nTrained on {len(rows.y):,} rows. Saved to {model}")
     again = command_line(context)
     if report is not None:
         write_study(found, report, title=f"gbreg tune: {target} of {table.name}", command=again)
@@ -139,6 +116,69 @@ def tune(
         say("The study was in memory and is gone: with --storage study.db a search can be stopped and gone on with.")
     if not found.has_best:
         fail(found.why_none(), 1)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a study is given of a table: features, labels, weights, times, and what is held out together."""
+
+    X: Any
+    y: Any
+    weight: Any
+    time: Any
+    groups: Any
+    notices: Sequence[str]
+
+
+def _read(
+    table: Path,
+    target: str,
+    *,
+    weight: str | None,
+    split: str | None,
+    time: str | None,
+    group: str | None,
+    drop: Sequence[str],
+    keep: Sequence[str],
+) -> _Rows:
+    from gbreg import tables
+
+    data = tables.read_table(table)
+    tables.check_column(data, target, "--target")
+    if split is not None:
+        data = tables.rows_of(data, tables.split_rows(data, column=split).train)
+    y, weights = tables.labels(data, target), tables.weights(data, weight)
+    when, who = (
+        None if name is None else tables.values(data, name, argument)
+        for name, argument in ((time, "--time"), (group, "--group"))
+    )
+    names = tables.feature_names(data, target, drop=drop, keep=keep, never=(split, weight, time, group))
+    prepared = tables.features(data, names)
+    return _Rows(prepared.table, y, weights, when, who, prepared.notices)
+
+
+def _search(rows: _Rows, estimator: Any, **asked: Any) -> Any:
+    """What `gbreg.tuning.tune` finds, or the study of a search that found nothing."""
+    from gbreg.tuning import NoBestError
+    from gbreg.tuning import tune as search
+
+    say(f"Searching on {len(rows.y):,} rows. Each loss is compiled before its first trial, for a second or two.")
+    with _live() as progress:
+        try:
+            return search(
+                estimator,
+                rows.X,
+                rows.y,
+                sample_weight=rows.weight,
+                groups=rows.groups,
+                time=rows.time,
+                progress=progress,
+                **asked,
+            )
+        except ValueError as error:
+            raise InputError(" ".join(str(error).split())) from error
+        except NoBestError as error:
+            return error.found
 
 
 def _tell(found: Any) -> None:

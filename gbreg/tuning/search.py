@@ -182,10 +182,7 @@ def tune(
         raise ValueError(f"choose={choose!r} must be 'balanced', 'first', or a function of the list of trials")
     estimator = _seeded(estimator, seed)
     _check_boosters(estimator, early_stopping_rounds)
-    named = metric if isinstance(metric, list | tuple) else [metric]
-    if not named:
-        raise ValueError("metric=[] must name one metric at least, such as 'mae' or 'xauc'")
-    metrics = [None if isinstance(m, str) and m == "loss" else directed(m) for m in named]
+    metrics = _metrics(metric)
     folds = make_folds(
         estimator,
         X,
@@ -201,10 +198,10 @@ def tune(
         seed=seed,
     )
     labels, every = folds[0].train[1], as_labels(estimator, y)
-    read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
     if losses is None:
         search = one(estimator, labels, every, space)
     else:
+        read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
         search = several(estimator, losses, labels, every, space, read)
     _check_loss_metric(estimator, metrics, search)
     workers = thread_count(n_jobs)
@@ -233,10 +230,22 @@ def tune(
     if not tuned.has_best:
         raise NoBestError(tuned)
     if refit:
-        kept = {} if groups is None or not has_fit_parameter(tuned.best_estimator_, "groups") else {"groups": groups}
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        tuned.best_estimator_.fit(X, y, **weights, **kept)
+        _refit(tuned.best_estimator_, X, y, sample_weight, groups)
     return tuned
+
+
+def _metrics(given: Any) -> list[Metric | None]:
+    """The metrics, None for the loss trained."""
+    named = given if isinstance(given, list | tuple) else [given]
+    if not named:
+        raise ValueError("metric=[] must name one metric at least, such as 'mae' or 'xauc'")
+    return [None if isinstance(m, str) and m == "loss" else directed(m) for m in named]
+
+
+def _refit(model: Any, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
+    kept = {} if groups is None or not has_fit_parameter(model, "groups") else {"groups": groups}
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    model.fit(X, y, **weights, **kept)
 
 
 def _seeded(estimator: Any, seed: int) -> Any:
