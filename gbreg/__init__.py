@@ -1,5 +1,6 @@
 """gbreg: gradient boosting for money and time.
 
+What may be imported are the names listed here, in `__all__`, and those in the `__all__` of the modules among them.
 Every public name is loaded when first used: ``import gbreg`` imports nothing heavy.
 """
 
@@ -12,11 +13,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gbreg import calibration as calibration
+    from gbreg import compare as compare
+    from gbreg import distribution as distribution
+    from gbreg import links as links
     from gbreg import losses as losses
     from gbreg import metrics as metrics
     from gbreg import tuning as tuning
-    from gbreg.callables import metric as metric
-    from gbreg.callables import objective as objective
+    from gbreg._callables import metric as metric
+    from gbreg._callables import objective as objective
     from gbreg.estimators import BucketRegressor as BucketRegressor
     from gbreg.estimators import CalibratedRegressor as CalibratedRegressor
     from gbreg.estimators import D2QRegressor as D2QRegressor
@@ -40,11 +44,14 @@ _PUBLIC = {
     "ZILNRegressor": "gbreg.estimators",
     "check_savable": "gbreg.persistence",
     "load": "gbreg.persistence",
-    "metric": "gbreg.callables",
-    "objective": "gbreg.callables",
+    "metric": "gbreg._callables",
+    "objective": "gbreg._callables",
     "report": "gbreg.reporting",
 }
-_MODULES = ("calibration", "datasets", "losses", "metrics", "plots", "testing", "tuning")
+_MODULES = (
+    *("calibration", "compare", "datasets", "distribution", "engines", "estimators", "links", "losses", "metrics"),
+    *("persistence", "plots", "reporting", "testing", "tuning"),
+)
 
 __all__ = [*_PUBLIC, *_MODULES]
 

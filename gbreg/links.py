@@ -1,6 +1,6 @@
 """Links between the raw score that trees sum to and the value in the unit of the target.
 
-``raw = link(mu)`` and ``mu = inverse(raw)``. A link is a handful of plain scalar functions; `gbreg.kernels` compiles
+``raw = link(mu)`` and ``mu = inverse(raw)``. A link is a handful of plain scalar functions; `gbreg._kernels` compiles
 them together with a loss, so a loss written once works through every link whose range lies in its domain.
 """
 
@@ -380,3 +380,22 @@ def get_link(link: str | Link | dict[str, Any]) -> Link:
     if name not in LINKS:
         raise ValueError(f"link={name!r} is not known: use one of {sorted(LINKS)} or a Link instance such as Power(0.3)")
     return LINKS[name](**parameters)
+
+
+__all__ = [
+    "LINKS",
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "REALS",
+    "UNIT",
+    "Identity",
+    "Interval",
+    "Link",
+    "Log",
+    "Log1p",
+    "LogLog2",
+    "Logit",
+    "Power",
+    "Softplus",
+    "get_link",
+]

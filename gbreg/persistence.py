@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from gbreg import estimators
+from gbreg._archive import CALIBRATOR_CLASSES, DESCRIPTION, FORMAT, Savable, check_savable, save
+from gbreg._columns import Columns
 from gbreg._own_classes import not_imported, own_module
-from gbreg.archive import CALIBRATOR_CLASSES, DESCRIPTION, FORMAT, Savable, check_savable, save
-from gbreg.columns import Columns
 from gbreg.engines import ENGINES
 from gbreg.losses import loss_from_json
 

@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 import gbreg
-from gbreg import GBRegressor, cli, tables
+from gbreg import GBRegressor, cli
+from gbreg import _tables as tables
 from gbreg.engines import ENGINES
 
 FAST = ["--rounds", "5", "--n-jobs", "1"]

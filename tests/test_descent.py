@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from gbreg import GBRegressor, kernels
+from gbreg import GBRegressor
+from gbreg import _kernels as kernels
 from gbreg.engines import ENGINES, get_engine
 from gbreg.losses import (
     AM,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from gbreg.discretize import basis, bucket_of, local_widths, make_edges, representatives, soft_label, soft_labels, spans
-from gbreg.discretize.edges import EDGES
-from gbreg.discretize.soft import KINDS
-from gbreg.kernels.scalar import compile_row
+from gbreg._discretize import basis, bucket_of, local_widths, make_edges, representatives, soft_label, soft_labels, spans
+from gbreg._discretize.edges import EDGES
+from gbreg._discretize.soft import KINDS
+from gbreg._kernels.scalar import compile_row
 
 steady = settings(max_examples=80, derandomize=True, deadline=None)
 # Integers give ties and zeros, floats none; huge values too.

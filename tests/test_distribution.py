@@ -10,7 +10,7 @@ from mpmath import mp, mpf
 from scipy import stats
 from scipy.integrate import quad
 
-from gbreg.discretize import make_edges, representatives, spans
+from gbreg._discretize import make_edges, representatives, spans
 from gbreg.distribution import Bucketed, LogNormalDistribution, Recalibrated, ZeroInflated
 
 steady = settings(max_examples=60, derandomize=True, deadline=None)

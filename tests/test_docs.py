@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import gbreg
 
 ROOT = Path(__file__).parent.parent
 NAMED = sorted(set(re.findall(r"`(tests/\S+\.py)::(\w+)`", (ROOT / "docs" / "engines.md").read_text(encoding="utf-8"))))
@@ -21,3 +24,18 @@ def test_every_row_of_the_table_of_engines_names_a_test() -> None:
     rows = [line for line in lines if line.startswith("|") and not line.startswith(("| ---", "| engine |", "| package |"))]
     assert len(rows) > 20
     assert all(re.search(r"`tests/\S+::\w+` \|$", row) for row in rows)
+
+
+def test_what_may_be_imported_is_listed_once() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = set(
+        re.findall(r"`gbreg\.(\w+)`", readme.partition("<!-- public:begin -->")[2].partition("<!-- public:end -->")[0])
+    )
+    package = Path(gbreg.__file__).parent
+    modules = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert listed == {name for name in modules if not name.startswith("_")} - {"cli"}  # which is a command
+    assert listed == {name for name in gbreg.__all__ if isinstance(getattr(gbreg, name), ModuleType)}
+    for name in listed:
+        module = getattr(gbreg, name)
+        assert module.__all__
+        assert all(hasattr(module, public) for public in module.__all__)

@@ -9,7 +9,8 @@ from mpmath import mp, mpf
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from gbreg import GBRegressor, kernels
+from gbreg import GBRegressor
+from gbreg import _kernels as kernels
 from gbreg.engines import ENGINES
 from gbreg.losses import AM, ZILN, Huber, Huberpp, LogNormal, SoftmaxBuckets, SquaredError
 from gbreg.losses.pointwise import PointwiseLoss

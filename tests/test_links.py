@@ -7,7 +7,7 @@ import pytest
 from mpmath import inf, mp, mpf
 from numpy.testing import assert_allclose, assert_array_equal
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg.links import LINKS, Identity, Interval, Log, Log1p, Logit, LogLog2, Power, Softplus, get_link
 from tests.losses.oracle import LINKS as ORACLE
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gbreg import tables
+from gbreg import _tables as tables
 from gbreg._errors import InputError
 from gbreg._files import check_writable, make_folder, replacing
 

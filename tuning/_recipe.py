@@ -14,7 +14,7 @@ import optuna
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from gbreg import tables
+from gbreg import _tables as tables
 from gbreg.compare import boosted_parts
 from gbreg.estimators.rows import hold_out
 from gbreg.metrics import difference, directed, get_metric, interval

@@ -10,8 +10,8 @@ from scipy.optimize import isotonic_regression
 
 from gbreg._checks import Floats
 from gbreg._compat import Interval
+from gbreg._discretize import bucket_of, make_edges
 from gbreg.calibration.base import Indices, OneCurve
-from gbreg.discretize import bucket_of, make_edges
 
 
 class RatioCalibrator(OneCurve):

@@ -26,7 +26,7 @@ def evaluate(
 
     Example: gbreg evaluate predicted.parquet --target revenue --prediction old,new --segment country --report page.html
     """
-    from gbreg import tables
+    from gbreg import _tables as tables
     from gbreg.metrics import worst_segment_pcoc
     from gbreg.reporting import scored, write_page
 

@@ -30,7 +30,7 @@ from gbreg.cli.options import (
 from gbreg.cli.screen import command_line, fail, progress, say, show, status
 
 if TYPE_CHECKING:
-    from gbreg.tables import SplitRows
+    from gbreg._tables import SplitRows
 
 
 def compare(
@@ -74,7 +74,7 @@ def compare(
 
     Example: gbreg compare sales.parquet --target revenue --time week --cutoff 2024-01-01 --drop customer_id
     """
-    from gbreg import tables
+    from gbreg import _tables as tables
     from gbreg.compare import parse_model
 
     estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
@@ -180,7 +180,7 @@ def fit(
 
     Example: gbreg fit sales.parquet --target revenue --loss huberpp --param delta=0.3 --param link=log --model sales.gbreg
     """
-    from gbreg import tables
+    from gbreg import _tables as tables
     from gbreg.compare import fitted_parts, parse_model, with_boosting
 
     template = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
@@ -218,7 +218,7 @@ def predict(
 
     Example: gbreg predict new.parquet --model sales.gbreg --out predicted.csv --keep customer_id
     """
-    from gbreg import tables
+    from gbreg import _tables as tables
     from gbreg.compare import boosted_parts, fitted_parts
 
     data = tables.read_table(table)
@@ -251,7 +251,8 @@ def demo(
     """
     import pyarrow as pa
 
-    from gbreg import datasets, tables
+    from gbreg import _tables as tables
+    from gbreg import datasets
     from gbreg.compare import default_models, installed_engines
 
     try:

@@ -141,7 +141,7 @@ def _read(
     drop: Sequence[str],
     keep: Sequence[str],
 ) -> _Rows:
-    from gbreg import tables
+    from gbreg import _tables as tables
 
     data = tables.read_table(table)
     tables.check_column(data, target, "--target")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbreg._checks import as_numbers, check_one_dimensional, check_sample_weight, nearest
+from gbreg._kernels import PARALLEL_ROWS
 from gbreg.compare import models
 from gbreg.compare.leaderboard import Leaderboard
 from gbreg.compare.results import Profile, Row, Skipped, measured
@@ -19,7 +20,6 @@ from gbreg.compare.shown import RANKING, SHOWN
 from gbreg.engines import get_engine
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS
-from gbreg.kernels import PARALLEL_ROWS
 from gbreg.losses import Loss
 from gbreg.metrics.base import quietly
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import quad
 
 from gbreg._checks import Floats
-from gbreg.discretize import bucket_of
+from gbreg._discretize import bucket_of
 from gbreg.distribution.base import Distribution, check_scale, column, mapped, safe_log
 
 
@@ -178,7 +178,7 @@ class Bucketed(Distribution):
     edges : array of shape (K - 1,)
         Strictly increasing; bucket k holds ``edges[k - 1] <= y < edges[k]``.
     low, high : arrays of shape (K,)
-        Least and greatest training label of each bucket (`gbreg.discretize.spans`).
+        Least and greatest training label of each bucket (`gbreg._discretize.spans`).
     representatives : array of shape (K,)
         Mean of each bucket, ``low <= representatives <= high``.
     probabilities : array of shape (n, K)

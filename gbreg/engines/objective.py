@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg.engines.rows import Rows, Singles, as_single
 from gbreg.engines.scores import TrainableLoss, check_shapes, power_of_four, scores_shape
 from gbreg.losses.base import fitted

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg._checks import Floats
 from gbreg.engines.monitor import Monitor
 from gbreg.engines.native import own_curvature

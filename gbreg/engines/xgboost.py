@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg._checks import Floats
 from gbreg.engines.binned import binned
 from gbreg.engines.callables.xgboost import CustomMetric, EvalMetric, NativeObjective, SklearnObjective, Watch, listener

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from gbreg._checks import Floats
+from gbreg._columns import Columns, check_columns
 from gbreg._compat import Interval, StrOptions
 from gbreg.calibration import CALIBRATORS, AnyCalibrator, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
-from gbreg.columns import Columns, check_columns
 from gbreg.engines import get_engine
 from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.readout import Functional

@@ -14,9 +14,9 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg._columns import check_features, n_rows, segment_column, take_rows
 from gbreg._compat import HasMethods, Interval, StrOptions
 from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
-from gbreg.columns import check_features, n_rows, segment_column, take_rows
 from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor

@@ -13,9 +13,9 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg._columns import check_features, numeric_column
 from gbreg._compat import HasMethods, Interval
-from gbreg.columns import check_features, numeric_column
-from gbreg.discretize import bucket_of, make_edges
+from gbreg._discretize import bucket_of, make_edges
 from gbreg.estimators.model import Model
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.regressor import GBRegressor

@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_inside, check_sample_weight
-from gbreg.columns import check_features, n_rows
+from gbreg._columns import check_features, n_rows
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.model import Model, check_distributional, distributional
 from gbreg.estimators.parts import as_sets, fit_part, rows_where

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self, TypeVar
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.metaestimators import available_if
 
+from gbreg._archive import Savable
 from gbreg._checks import Floats, check_inside
-from gbreg.archive import Savable
 from gbreg.links import REALS, Interval
 
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
-from gbreg.columns import check_features, column_names, take_rows
+from gbreg._columns import check_features, column_names, take_rows
 from gbreg.engines import get_engine
 from gbreg.engines.constraints import monotone_list
 from gbreg.estimators.base import BoostedRegressor

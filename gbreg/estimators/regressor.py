@@ -16,8 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from gbreg._checks import Floats
+from gbreg._columns import check_columns
 from gbreg.calibration import AnyCalibrator, PITCalibrator
-from gbreg.columns import check_columns
 from gbreg.engines import (
     EachRound,
     Features,

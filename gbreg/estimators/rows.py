@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d
 
 from gbreg._checks import Floats, check_one_dimensional, check_sample_weight, refuse_times
-from gbreg.columns import Columns, Table
+from gbreg._columns import Columns, Table
 from gbreg.engines import Rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats
-from gbreg.discretize import bucket_of, make_edges, representatives, spans
+from gbreg._discretize import bucket_of, make_edges, representatives, spans
 from gbreg.distribution import Bucketed, Distribution
 from gbreg.losses.vector import VectorLoss
 

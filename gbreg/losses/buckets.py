@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
-from gbreg.discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label, soft_labels
+from gbreg._discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label, soft_labels
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses.bucketing import BucketLoss, row_bucket
 from gbreg.losses.carrier import expected, met, scaled
@@ -171,16 +171,16 @@ class SoftmaxBuckets(BucketLoss):
     n_buckets : int >= 2, default 96
         At most: ties and atoms can leave fewer.
     edges : str, array, or list of (start, stop, step), default "mixed"
-        See `gbreg.discretize.make_edges`.
+        See `gbreg._discretize.make_edges`.
     representative : {"mean", "median"}, default "mean"
         What a bucket's labels are taken for in the decoded mean.
     rank : int >= 1 or None, default 2
         Number of raw scores, at most K - 1; None for one a bucket.
     basis : {"functionals", "polynomial"} or tuple of str, default "functionals"
-        Statistics of low rank, see `gbreg.discretize.basis`; the first `rank` are used. "functionals" is ln y, the
+        Statistics of low rank, see `gbreg._discretize.basis`; the first `rank` are used. "functionals" is ln y, the
         square root of y, then powers of position; where labels hold zeros, ln(1 + y), y, the zeros, then powers of position.
     soft : {"normal", "laplace", "hl_gauss", "two_hot"} or None, default None
-        Soft labels, see `gbreg.discretize.soft_labels`; None for the hard bucket.
+        Soft labels, see `gbreg._discretize.soft_labels`; None for the hard bucket.
     sigma : float, (a, power) or None, default None
         Their width: None one local bucket width, a pair ``a * y**power``.
     space : {"raw", "log"}, default "raw"

@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg._checks import Floats
 from gbreg.links import POSITIVE, UNIT, Link
 from gbreg.losses.native import NativeForm

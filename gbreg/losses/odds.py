@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbreg._checks import Floats, check_inside, check_sample_weight
-from gbreg.kernels import StepBounds
+from gbreg._kernels import StepBounds
 from gbreg.links import NON_NEGATIVE, POSITIVE, Interval, Link, Log, LogLog2, expit, log_step_limit, softplus
 from gbreg.losses.base import Loss
 from gbreg.losses.native import NativeForm

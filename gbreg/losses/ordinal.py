@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg._checks import Floats
-from gbreg.discretize import bucket_of
+from gbreg._discretize import bucket_of
 from gbreg.losses.bucketing import BucketLoss, row_bucket
 from gbreg.losses.native import NativeForm
 from gbreg.losses.odds import steps_are_short
@@ -121,7 +121,7 @@ class OrdinalBuckets(BucketLoss):
     n_buckets : int >= 2, default 64
         At most: ties and atoms can leave fewer.
     edges : str, array, or list of (start, stop, step), default "mixed"
-        See `gbreg.discretize.make_edges`.
+        See `gbreg._discretize.make_edges`.
     representative : {"mean", "median"}, default "mean"
         What a bucket's labels are taken for in the decoded mean.
     thresholds : {"shared", "independent"}, default "shared"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg._checks import Floats, check_sample_weight
 from gbreg.links import Interval, Link, get_link
 from gbreg.losses.base import Loss, fitted

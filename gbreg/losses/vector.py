@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg._checks import Floats, check_sample_weight
 from gbreg.losses.base import Loss
 

@@ -48,7 +48,7 @@ class _Pairs:
 
 def _pairs(y: Floats, p: Floats, w: Floats, group: Any = None, n_groups: int = 1) -> _Pairs:
     # The kernel is compiled here, at the first ranking that is asked for: a second that other metrics need not wait.
-    from gbreg.kernels.pairs import pair_counts
+    from gbreg._kernels.pairs import pair_counts
 
     if group is None:
         by = levels(p)

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from gbreg._checks import Floats
-from gbreg.discretize import soft_labels
-from gbreg.kernels import map_scalar
+from gbreg._discretize import soft_labels
+from gbreg._kernels import map_scalar
 from gbreg.losses.base import Loss
 from gbreg.losses.pointwise import PointwiseLoss
 from gbreg.losses.registry import get_loss

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats, check_sample_weight
+from gbreg._tables import SplitRows
 from gbreg.compare import TITLES, Leaderboard, Row, badness, cell, choice, data_words, number, winners
 from gbreg.compare.shown import MEANINGS
 from gbreg.estimators.model import check_distributional
@@ -22,7 +23,6 @@ from gbreg.reporting import drift, pictures
 from gbreg.reporting.errors import Judge
 from gbreg.reporting.scores import checked_labels, scored
 from gbreg.reporting.template import check_installed, write_html
-from gbreg.tables import SplitRows
 
 MOST_SEGMENTS = 15
 MOST_SHIFTED = 12

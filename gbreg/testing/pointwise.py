@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from gbreg._checks import Floats
-from gbreg.kernels import map_scalar
+from gbreg._kernels import map_scalar
 from gbreg.losses import PointwiseLoss
 from gbreg.losses.scales import label_scale
 from gbreg.testing.battery import EPS, Rows, check_best_constant, check_slope

@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
-from gbreg.columns import check_features
+from gbreg._columns import check_features
 from gbreg.estimators.model import check_distributional
 from gbreg.estimators.readout import Functional
 from gbreg.tuning.result import Choose, TrialRecord, Tuned

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.utils import check_consistent_length
 
 from gbreg._checks import Floats, check_one_dimensional, check_sample_weight
-from gbreg.columns import Table, check_features, n_rows, take_rows
+from gbreg._columns import Table, check_features, n_rows, take_rows
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.rows import as_labels, as_pairs, check_groups, hold_out
 

@@ -13,7 +13,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from gbreg._checks import Floats
-from gbreg.columns import named_columns
+from gbreg._columns import named_columns
 from gbreg.metrics import Metric
 from gbreg.tuning.folds import Fold, as_table
 from gbreg.tuning.recipes import Search

@@ -15,7 +15,8 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import ThreadpoolController
 
-from gbreg import GBRegressor, ZILNRegressor, kernels, load
+from gbreg import GBRegressor, ZILNRegressor, load
+from gbreg import _kernels as kernels
 from gbreg.engines import ENGINES, get_engine, threads
 from gbreg.losses import Huberpp
 from tests.race import THREADS, at_once, models, predict_at_once, rows

@@ -14,8 +14,8 @@ import pytest
 import scipy.sparse
 
 from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, WCERegressor, load, metrics
+from gbreg._columns.ranks import learn_knots, ranks_of
 from gbreg.calibration import IsotonicCalibrator
-from gbreg.columns.ranks import learn_knots, ranks_of
 from gbreg.compare import compare
 from gbreg.engines import Features, get_engine
 from gbreg.engines.rows import safe_names

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gbreg import BucketRegressor, GBRegressor, OrdinalRegressor
-from gbreg.discretize import bucket_of
+from gbreg._discretize import bucket_of
 from gbreg.engines import ENGINES
 from gbreg.losses import OrdinalBuckets, SoftmaxBuckets, loss_from_json
 

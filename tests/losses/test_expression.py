@@ -14,7 +14,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from gbreg import GBRegressor, kernels, load
+from gbreg import GBRegressor, load
+from gbreg import _kernels as kernels
 from gbreg.links import Interval
 from gbreg.losses import (
     AM,

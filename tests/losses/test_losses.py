@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
 
-from gbreg import kernels
+from gbreg import _kernels as kernels
 from gbreg.links import Power
 from gbreg.losses import (
     AM,

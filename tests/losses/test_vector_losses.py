@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from gbreg import GBRegressor
-from gbreg.discretize import bucket_of, soft_labels
+from gbreg._discretize import bucket_of, soft_labels
 from gbreg.engines import ENGINES
 from gbreg.losses import ZILN, LogNormal, OrdinalBuckets, SoftmaxBuckets, VectorLoss, loss_from_json
 from tests.cases import built_in

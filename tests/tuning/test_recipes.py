@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gbreg.tables import write_table
+from gbreg._tables import write_table
 
 FOLDER = Path(__file__).parents[2] / "tuning"
 RECIPES = sorted(path for path in FOLDER.glob("*.py") if not path.name.startswith("_"))

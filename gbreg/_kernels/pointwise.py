@@ -16,7 +16,7 @@ import numpy as np
 from numba import float32, float64, guvectorize, int64, njit
 from numpy.typing import NDArray
 
-from gbreg.kernels.scalar import (
+from gbreg._kernels.scalar import (
     SCALAR,
     Array,
     Function,

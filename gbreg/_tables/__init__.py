@@ -4,10 +4,10 @@ Everything here is a pyarrow table. What a user got wrong ends in an `InputError
 argument, the value, what would be allowed, and the way out.
 """
 
-from gbreg.tables.columns import check_column, column_list, labels, numbers, values, weights
-from gbreg.tables.feature_table import FeatureTable, feature_names, features, matching
-from gbreg.tables.files import check_suffix, read_table, write_table
-from gbreg.tables.split import Split, SplitRows, prepare, rows_of, split_rows
+from gbreg._tables.columns import check_column, column_list, labels, numbers, values, weights
+from gbreg._tables.feature_table import FeatureTable, feature_names, features, matching
+from gbreg._tables.files import check_suffix, read_table, write_table
+from gbreg._tables.split import Split, SplitRows, prepare, rows_of, split_rows
 
 __all__ = [
     "FeatureTable",

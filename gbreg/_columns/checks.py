@@ -7,8 +7,8 @@ from typing import Any
 from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
-from gbreg.columns.frames import as_frame, check_not_infinite, numbers
-from gbreg.columns.table import Table
+from gbreg._columns.frames import as_frame, check_not_infinite, numbers
+from gbreg._columns.table import Table
 
 
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:

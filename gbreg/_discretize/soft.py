@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats, check_finite, check_one_dimensional
-from gbreg.discretize.edges import bucket_of
+from gbreg._discretize.edges import bucket_of
 
 NORMAL, LAPLACE, HL_GAUSS, TWO_HOT = range(4)
 KINDS = {"normal": NORMAL, "laplace": LAPLACE, "hl_gauss": HL_GAUSS, "two_hot": TWO_HOT}

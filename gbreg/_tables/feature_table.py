@@ -11,7 +11,7 @@ import numpy as np
 
 from gbreg._checks import nearest
 from gbreg._errors import InputError
-from gbreg.tables.columns import column_list, is_number, is_text, listed
+from gbreg._tables.columns import column_list, is_number, is_text, listed
 
 # Above this share of distinct values a whole-number or text column is taken for a key.
 KEY_SHARE = 0.9

@@ -4,9 +4,9 @@ K buckets have K - 1 interior edges; row y is in bucket k when ``edges[k - 1] <=
 weighted: an integer weight equals repetition, and rows of weight 0 do not count.
 """
 
-from gbreg.discretize.edges import bucket_of, make_edges
-from gbreg.discretize.soft import KINDS, local_widths, row_sigma, soft_label, soft_labels
-from gbreg.discretize.statistics import basis, representatives, spans
+from gbreg._discretize.edges import bucket_of, make_edges
+from gbreg._discretize.soft import KINDS, local_widths, row_sigma, soft_label, soft_labels
+from gbreg._discretize.statistics import basis, representatives, spans
 
 __all__ = [
     "KINDS",

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from gbreg._checks import Floats
 from gbreg._errors import InputError
-from gbreg.tables.columns import check_column, is_number, is_text, labels, listed, weights
-from gbreg.tables.feature_table import features
+from gbreg._tables.columns import check_column, is_number, is_text, labels, listed, weights
+from gbreg._tables.feature_table import features
 
 Mask = NDArray[np.bool_]
 

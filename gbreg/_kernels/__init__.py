@@ -1,6 +1,6 @@
 """Scalar functions -> fused, vectorised loops. The only package that knows numba."""
 
-from gbreg.kernels.pointwise import (
+from gbreg._kernels.pointwise import (
     FREE,
     PARALLEL_ROWS,
     Arguments,
@@ -9,8 +9,8 @@ from gbreg.kernels.pointwise import (
     StepBounds,
     value,
 )
-from gbreg.kernels.rows import RowArguments, RowPass, RowSpec, row_value
-from gbreg.kernels.scalar import compilations, compile_scalar, exp, expm1, log, log1p, map_scalar, threads_available
+from gbreg._kernels.rows import RowArguments, RowPass, RowSpec, row_value
+from gbreg._kernels.scalar import compilations, compile_scalar, exp, expm1, log, log1p, map_scalar, threads_available
 
 __all__ = [
     "FREE",

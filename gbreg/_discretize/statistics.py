@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gbreg._checks import Floats
-from gbreg.discretize.edges import bucket_of, used_labels
+from gbreg._discretize.edges import bucket_of, used_labels
 
 # Statistics that the largest labels make.
 _HEAVY = ("mean", "root")

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from gbreg._columns import Columns
 from gbreg._own_classes import own_module
 from gbreg.calibration import CALIBRATORS, PITCalibrator, SegmentedCalibrator
-from gbreg.columns import Columns
 from gbreg.engines import ENGINES
 from gbreg.losses import Loss
 

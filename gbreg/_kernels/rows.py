@@ -12,7 +12,7 @@ from numba import float32, float64, guvectorize, int64
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from gbreg.kernels.scalar import Array, Function, compile_loop, compile_row, threads_available, with_threads
+from gbreg._kernels.scalar import Array, Function, compile_loop, compile_row, threads_available, with_threads
 
 # Rows cost tens to hundreds of nanoseconds here: fewer pay for a parallel region.
 PARALLEL_ROWS = 1024

@@ -12,8 +12,8 @@ import scipy.sparse
 from sklearn.utils.validation import check_array
 
 from gbreg._checks import Floats, refuse_times
-from gbreg.columns.frames import as_frame, check_not_infinite, is_numeric, largest, numbers
-from gbreg.columns.ranks import HUGE, learn_knots, ranks_of
+from gbreg._columns.frames import as_frame, check_not_infinite, is_numeric, largest, numbers
+from gbreg._columns.ranks import HUGE, learn_knots, ranks_of
 from gbreg.engines import Engine, Features
 
 
