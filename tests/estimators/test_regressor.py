@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -861,3 +862,14 @@ def test_feature_importances_sum_to_one(engine: str) -> None:
     nothing = small(engine=engine, min_child_samples=601).fit(X, y)
     assert (nothing.feature_importances_ == 0).all()
     assert nothing.predict(X) == pytest.approx(y.mean(), rel=1e-6)
+
+
+@pytest.mark.skipif(find_spec("sklearn.callback") is None, reason="scikit-learn before 1.9 has no callbacks")
+def test_a_search_that_scikit_learn_watches() -> None:
+    from sklearn.callback import ProgressBar
+
+    X, y = spend(100)
+    search = GridSearchCV(small(), {"max_leaves": [4, 8]}, cv=2).set_callbacks(ProgressBar())
+    with pytest.warns(UserWarning, match="GBRegressor does not support callbacks"):
+        search.fit(X, y)
+    assert search.predict(X).shape == y.shape
