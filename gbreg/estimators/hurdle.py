@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats, check_inside, check_sample_weight
-from gbreg._columns import check_features, n_rows
+from gbreg._columns import Table, check_features, n_rows
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.model import Model, check_distributional, distributional
 from gbreg.estimators.parts import as_sets, fit_part, rows_where
@@ -88,7 +88,7 @@ class HurdleRegressor(Model):
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: Any,
         sample_weight: ArrayLike | None = None,
         *,
         eval_set: Any = None,
@@ -124,7 +124,7 @@ class HurdleRegressor(Model):
             For negative labels, and for weights, evaluation sets or groups that a part cannot take.
         """
         X = check_features(self, X, reset=True)
-        labels = self._labels(y)
+        labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         kept_together = check_groups(groups, labels.size)

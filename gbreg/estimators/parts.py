@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
-from gbreg._columns import check_features, column_names, take_rows
+from gbreg._columns import Table, check_features, column_names, take_rows
 from gbreg.engines import get_engine
 from gbreg.engines.constraints import monotone_list
 from gbreg.estimators.base import BoostedRegressor
@@ -63,7 +63,8 @@ def as_sets(
     sets = []
     for i, ((X, y), weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
         try:
-            X, labels = check_features(estimator, X, reset=False), check_labels(y)
+            X = check_features(estimator, X, reset=False)
+            labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             check_consistent_length(X, labels)
             sets.append((X, labels, None if weight is None else check_sample_weight(weight, labels.size)))
         except ValueError as error:

@@ -25,10 +25,10 @@ class Sample:
     weight: Floats | None = None
 
     @classmethod
-    def of(cls, estimator: Any, X: Any, y: ArrayLike, weight: ArrayLike | None, columns: Columns | None = None) -> Sample:
+    def of(cls, estimator: Any, X: Any, y: Any, weight: ArrayLike | None, columns: Columns | None = None) -> Sample:
         """Rows as an estimator is given them, each column of the table read by those of the training rows, or by its own."""
         table = Table.of(X, columns)
-        labels = as_labels(estimator, y)
+        labels = y if isinstance(X, Table) else as_labels(estimator, y)  # whoever read the table has checked them
         if labels.size != table.shape[0]:
             raise ValueError(f"X has {table.shape[0]:,} rows and y has {labels.size:,}: they must have the same number")
         return cls(table, labels, None if weight is None else check_sample_weight(weight, labels.size))
@@ -39,6 +39,7 @@ class Sample:
         return np.arange(self.y.size) if self.weight is None else np.flatnonzero(self.weight)
 
     def take(self, index: Any) -> Sample:
+        """The rows of an increasing index."""
         if index.size == self.y.size:
             return self
         weight = None if self.weight is None else self.weight[index]

@@ -6,6 +6,7 @@ import inspect
 import pickle
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
@@ -14,6 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, ZILNRegressor, load
+from gbreg._columns import Columns
+from gbreg.estimators import hurdle, rows
 from gbreg.estimators.base import BOOSTING_PARAMETERS
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import LogNormal, SoftmaxBuckets
@@ -211,3 +214,23 @@ def test_parameters_outside_their_range(model, message):
     X, y, _ = spend(100)
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
+
+
+@pytest.mark.parametrize("cls", [*PRESETS, GBRegressor])
+def test_a_fit_reads_table_and_labels_once(cls, monkeypatch):
+    read = {"labels": 0, "tables": 0}
+
+    def counted(what, function):
+        def count(*arguments):
+            read[what] += 1
+            return function(*arguments)
+
+        return count
+
+    labels = counted("labels", rows.as_labels)
+    for module in (rows, hurdle):
+        monkeypatch.setattr(module, "as_labels", labels)
+    monkeypatch.setattr(Columns, "_values", counted("tables", Columns._values))
+    X = pd.DataFrame({"a": np.arange(600.0) % 7, "b": pd.Categorical(["x", "y", "z"] * 200)})
+    cls(n_estimators=5, n_jobs=1, early_stopping_rounds=5, calibration="ratio").fit(X, np.maximum(X["a"] - 2.0, 0.0))
+    assert read == {"labels": 1, "tables": 1}
