@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,24 @@ class Calibrator(BaseEstimator, ABC):  # type: ignore[misc]
     """
 
     _parameter_constraints: dict[str, Any] = {}
+    # What calibrators of points and of distributions answer alike.
+    maps_distributions: ClassVar[bool] = False
+
+    def seen(self, model: Any, X: Any, y: Floats) -> Floats:
+        """What the map is learnt from, on rows that the model did not see."""
+        return np.asarray(model.predict(X), dtype=np.float64)
+
+    def learn(self, seen: Floats, y: Floats, sample_weight: Floats | None, segment: Any = None) -> Self:
+        """Learn the map from what is `seen`, of one model or of several."""
+        return self.fit(seen, y, sample_weight, segment)
+
+    def of_points(self, prediction: Floats, segment: Any = None) -> Floats:
+        """The predictions, mapped."""
+        return self.predict(prediction, segment)
+
+    def of_distributions(self, distribution: Any) -> Any:
+        """The distributions as they are."""
+        return distribution
 
     @abstractmethod
     def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,6 +50,24 @@ class PITCalibrator(BaseEstimator):  # type: ignore[misc]
     """
 
     _parameter_constraints = {"n_bins": [Interval(Integral, 1, None, closed="left")]}
+
+    maps_distributions: ClassVar[bool] = True
+
+    def seen(self, model: Any, X: Any, y: Floats) -> Floats:
+        """What the map is learnt from, on rows that the model did not see: where labels lie in its distributions."""
+        return model.predict_distribution(X).pit(y)  # type: ignore[no-any-return]
+
+    def learn(self, seen: Floats, y: Floats, sample_weight: Floats | None, segment: Any = None) -> Self:
+        """Learn the map from what is `seen`, of one model or of several."""
+        return self.fit_pit(seen, sample_weight)
+
+    def of_points(self, prediction: Floats, segment: Any = None) -> Floats:
+        """The predictions as they are."""
+        return prediction
+
+    def of_distributions(self, distribution: Distribution) -> Recalibrated:
+        """The distributions, mapped."""
+        return self.predict(distribution)
 
     def __init__(self, n_bins: int = 32):
         self.n_bins = n_bins

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from gbreg._checks import Floats
 from gbreg._columns import Columns, check_columns
 from gbreg._compat import Interval, StrOptions
-from gbreg.calibration import CALIBRATORS, AnyCalibrator, Calibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
+from gbreg.calibration import CALIBRATORS, AnyCalibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.readout import Functional
@@ -145,7 +145,10 @@ class BoostedRegressor(Model, ABC):
             train, unseen = rows.take(used[inside]), [rows.take(used[outside])]
             watched = unseen if stops else []
         self._train(train, watched, callbacks)
-        self.calibrator_ = None if calibrator is None else self._fitted_calibrator(calibrator, unseen[0])
+        self.calibrator_ = None
+        if calibrator is not None:
+            held = unseen[0]
+            self.calibrator_ = calibrator.learn(calibrator.seen(self, held.table, held.y), held.y, held.weight)
         return self
 
     @abstractmethod
@@ -180,11 +183,6 @@ class BoostedRegressor(Model, ABC):
             sets.append(rows)
         return sets
 
-    def _fitted_calibrator(self, calibrator: AnyCalibrator, rows: Sample) -> AnyCalibrator:
-        if isinstance(calibrator, PITCalibrator):
-            return calibrator.fit(self._distribution(rows.table), rows.y, rows.weight)
-        return calibrator.fit(self._decoded(rows.table), rows.y, rows.weight)
-
     @classmethod
     def own_parameters(cls) -> list[str]:
         return [name for name in cls._get_param_names() if name not in BOOSTING_PARAMETERS]
@@ -214,13 +212,14 @@ class BoostedRegressor(Model, ABC):
 
     def _to_read(self, functional: Functional) -> Functional:
         """What to read from the predicted distribution; None for the prediction that needs none."""
-        return "mean" if functional is None and isinstance(self.calibrator_, PITCalibrator) else functional
+        recalibrated = self.calibrator_ is not None and self.calibrator_.maps_distributions
+        return "mean" if functional is None and recalibrated else functional
 
     def _calibrated(self, prediction: Floats) -> Floats:
-        return self.calibrator_.predict(prediction) if isinstance(self.calibrator_, Calibrator) else prediction
+        return prediction if self.calibrator_ is None else self.calibrator_.of_points(prediction)
 
     def _recalibrated(self, distribution: Distribution) -> Distribution:
-        return self.calibrator_.predict(distribution) if isinstance(self.calibrator_, PITCalibrator) else distribution
+        return distribution if self.calibrator_ is None else self.calibrator_.of_distributions(distribution)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -231,13 +230,14 @@ class BoostedRegressor(Model, ABC):
 
 def new_calibrator(method: str | AnyCalibrator, estimator: Any, argument: str) -> AnyCalibrator:
     """Of that method, unfitted; `TypeError` where it maps distributions and the estimator predicts none."""
-    if method != "pit" and not isinstance(method, PITCalibrator):
-        return clone(get_calibrator(method))  # type: ignore[no-any-return]
-    try:
-        check_distributional(estimator)
-    except TypeError as error:
-        raise TypeError(f"{argument}={method!r}: {error}, or {argument}='isotonic'") from None
-    return PITCalibrator() if method == "pit" else clone(method)
+    given = PITCalibrator() if method == "pit" else get_calibrator(method) if isinstance(method, str) else method
+    calibrator: AnyCalibrator = clone(given)
+    if calibrator.maps_distributions:
+        try:
+            check_distributional(estimator)
+        except TypeError as error:
+            raise TypeError(f"{argument}={method!r}: {error}, or {argument}='isotonic'") from None
+    return calibrator
 
 
 BOOSTING_PARAMETERS = tuple(BoostedRegressor._get_param_names())

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from gbreg._checks import Floats, check_sample_weight
 from gbreg._columns import check_features, n_rows, segment_column, take_rows
 from gbreg._compat import HasMethods, Interval, StrOptions
-from gbreg.calibration import AnyCalibrator, PITCalibrator, SegmentedCalibrator
+from gbreg.calibration import AnyCalibrator, SegmentedCalibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
@@ -178,7 +178,7 @@ class CalibratedRegressor(Model):
         passed = grouped if has_fit_parameter(self.estimator, "groups") else None
         if self.cv == "prefit":
             check_is_fitted(self.estimator)
-            held, seen = np.arange(labels.size), _seen(self.estimator, X, labels, calibrator)
+            held, seen = np.arange(labels.size), calibrator.seen(self.estimator, X, labels)
             self.estimator_ = self.estimator
         else:
 
@@ -196,21 +196,18 @@ class CalibratedRegressor(Model):
             splits = list(self._splits(X, labels, grouped))
             held = np.concatenate([np.arange(labels.size)[test] for _, test in splits])
             seen = np.concatenate(
-                [_seen(fitted(train), take_rows(X, test), labels[test], calibrator) for train, test in splits]
+                [calibrator.seen(fitted(train), take_rows(X, test), labels[test]) for train, test in splits]
             )
             self.estimator_ = fitted(np.arange(labels.size))
         counted = None if counts is None else counts[held]
-        if isinstance(calibrator, PITCalibrator):
-            self.calibrator_ = calibrator.fit_pit(seen, counted)
-        else:
-            self.calibrator_ = calibrator.fit(seen, labels[held], counted, self._segments(take_rows(X, held)))
+        self.calibrator_ = calibrator.learn(seen, labels[held], counted, self._segments(take_rows(X, held)))
         return self
 
     def _new_calibrator(self) -> AnyCalibrator:
         calibrator = new_calibrator(self.method, self.estimator, "method")
         if self.segment is None or isinstance(calibrator, SegmentedCalibrator):
             return calibrator
-        if isinstance(calibrator, PITCalibrator):
+        if calibrator.maps_distributions:
             raise ValueError(f"segment={self.segment!r}: method={self.method!r} has one map for all rows; leave it out")
         return SegmentedCalibrator(calibrator)
 
@@ -253,16 +250,16 @@ class CalibratedRegressor(Model):
             self.check_distributional()
             return read(self.predict_distribution(X), functional)
         X = check_features(self, X, reset=False)
-        if isinstance(self.calibrator_, PITCalibrator):
+        if self.calibrator_.maps_distributions:
             return self.predict_distribution(X).mean()
-        return self.calibrator_.predict(self.estimator_.predict(X), self._segments(X))
+        return self.calibrator_.of_points(self.estimator_.predict(X), self._segments(X))
 
     @distributional
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label, recalibrated if `method` is "pit", else as the estimator predicts it."""
         check_is_fitted(self, "calibrator_")
         distribution: Distribution = self.estimator_.predict_distribution(check_features(self, X, reset=False))
-        return self.calibrator_.predict(distribution) if isinstance(self.calibrator_, PITCalibrator) else distribution
+        return self.calibrator_.of_distributions(distribution)
 
     @distributional
     def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
@@ -275,10 +272,3 @@ class CalibratedRegressor(Model):
         tags.input_tags.allow_nan, tags.input_tags.sparse = part.input_tags.allow_nan, part.input_tags.sparse
         tags.target_tags.positive_only = part.target_tags.positive_only
         return tags
-
-
-def _seen(model: Any, X: Any, y: Floats, calibrator: AnyCalibrator) -> Floats:
-    """What the calibrator learns from: predictions, or where labels lie in the predicted distributions."""
-    if isinstance(calibrator, PITCalibrator):
-        return model.predict_distribution(X).pit(y)  # type: ignore[no-any-return]
-    return np.asarray(model.predict(X), dtype=np.float64)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from gbreg._checks import Floats
 from gbreg._compat import Interval as RealInterval
 from gbreg._compat import StrOptions
-from gbreg.calibration import AnyCalibrator, Calibrator
+from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import READOUTS, Functional, read
@@ -223,7 +223,7 @@ class DistributionalPreset(Preset):
 
     def _new_calibrator(self) -> AnyCalibrator | None:
         calibrator = super()._new_calibrator()
-        if isinstance(calibrator, Calibrator) and self.functional != "mean":
+        if calibrator is not None and not calibrator.maps_distributions and self.functional != "mean":
             raise ValueError(
                 f"calibration={self.calibration!r} corrects the mean, and functional={self.functional!r} is read instead: "
                 "use calibration='pit', which corrects the whole distribution, or functional='mean'"

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from gbreg._checks import Floats
 from gbreg._columns import check_columns
-from gbreg.calibration import AnyCalibrator, PITCalibrator
+from gbreg.calibration import AnyCalibrator
 from gbreg.engines import (
     EachRound,
     Features,
@@ -376,7 +376,7 @@ def check_order(loss: Loss, calibrator: AnyCalibrator | None) -> None:
             f"engine_params: monotone_constraints bind every raw score, and where all of them rise, what {loss!r} predicts "
             "can fall: use SoftmaxBuckets(rank=1), OrdinalBuckets() without a spread, or a loss of one output"
         )
-    if loss.ordered == "mean" and isinstance(calibrator, PITCalibrator):
+    if loss.ordered == "mean" and calibrator is not None and calibrator.maps_distributions:
         raise ValueError(
             f"engine_params: monotone_constraints hold for the mean of {loss!r}, not for its quantiles, which "
             f"{calibrator!r} maps: use 'isotonic', or OrdinalBuckets()"
