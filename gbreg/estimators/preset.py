@@ -200,7 +200,7 @@ def _warn_of_one_label(who: str, y: Floats, weight: Floats | None) -> None:
         f"{who}: row {row} alone, with y={y[row]:g}, has {share:.1%} of the sum of {y.size:,} labels: what is predicted of "
         "that sum and of other rows' means says little. If it is a mistake, drop it or clip y; a log-normal mean cannot "
         "bear it out, and means of the others are raised by it",
-        stacklevel=3,
+        stacklevel=4,
     )
 
 

@@ -227,7 +227,7 @@ class GBRegressor(BoostedRegressor):
                 warnings.warn(
                     f"{self.loss_!r}: a constant is predicted, for none of {trained.done} rounds did better on the rows "
                     "that early stopping watches: watch more rows, more early_stopping_rounds, or better features",
-                    stacklevel=5,
+                    stacklevel=4,
                 )
         if self.loss_.decodes_with_residuals:
             weight = np.ones(rows.y.size) if rows.weight is None else rows.weight

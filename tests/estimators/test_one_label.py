@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gbreg import BucketRegressor, OrdinalRegressor, WCERegressor, ZILNRegressor
+from gbreg import BucketRegressor, GBRegressor, OrdinalRegressor, WCERegressor, ZILNRegressor
 
 PRESETS = pytest.mark.parametrize("preset", [ZILNRegressor, BucketRegressor, OrdinalRegressor, WCERegressor])
 
@@ -31,3 +31,16 @@ def test_a_row_that_does_not_count_is_no_part_of_the_sum(preset):
     X, y = spend()
     weight = np.where(np.arange(200) == 17, 0.0, 1.0)
     assert preset(n_estimators=2, n_jobs=1).fit(X, y, weight).predict(X).max() < 100  # and no warning, which would raise
+
+
+def test_warnings_point_at_the_line_that_fits():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.exp(rng.normal(size=200))
+    y[3] = 1e6
+    with pytest.warns(UserWarning, match="row 3 alone") as told:
+        ZILNRegressor(n_estimators=2, n_jobs=1).fit(X, y)
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="a constant is predicted") as told:
+        GBRegressor(n_estimators=2, n_jobs=1, early_stopping_rounds=1).fit(X, y, eval_set=(-X, rng.normal(size=200)))
+    assert told[0].filename == __file__
