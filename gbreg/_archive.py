@@ -144,11 +144,12 @@ class _Writer:
             return {"$columns": value.to_json()}
         if isinstance(value, (Savable, *CALIBRATOR_CLASSES)):
             return {"$estimator": self.estimator(value, f"{where}/")}
-        engine = type(value).__module__.split(".")[0]
-        if engine in ENGINES:
-            name = f"{where}/{ENGINES[engine].model_file}"
-            self.archive.writestr(name, ENGINES[engine].to_bytes(value))
-            return {"$booster": [engine, name]}
+        package = type(value).__module__.split(".")[0]
+        engine = next((engine for engine in ENGINES.values() if engine.module == package), None)
+        if engine is not None:
+            name = f"{where}/{engine.model_file}"
+            self.archive.writestr(name, engine.to_bytes(value))
+            return {"$booster": [engine.name, name]}
         raise TypeError(
             f"save: {where}={' '.join(repr(value).split())} could only be pickled, and a gbreg file holds no pickle: use a "
             "gbreg estimator in its place and plain values as parameters, or pickle the whole model yourself. "

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from gbreg.links import Interval
 
@@ -33,6 +34,15 @@ def as_numbers(values: ArrayLike, name: str) -> Floats:
         return given.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers: {error}") from error
+
+
+def check_fitted(estimator: Any, attribute: str) -> None:
+    """`NotFittedError` unless `fit` has set the attribute.
+
+    scikit-learn's own check, which reads the estimator's tags, takes longer than a booster does for a row.
+    """
+    if attribute not in vars(estimator):
+        check_is_fitted(estimator, attribute)
 
 
 def refuse_times(values: NDArray[Any], name: str) -> None:
@@ -82,6 +92,23 @@ def check_sample_weight(sample_weight: ArrayLike | None, n: int, name: str = "sa
     if n and not weight.any():
         raise ValueError(f"{name} is all zero: at least one row needs a positive weight")
     return weight
+
+
+def check_carried(values: ArrayLike, name: str, n: int, called: str | None = None) -> Floats:
+    """Offsets, or exposures, which are positive, as float64 of shape (n,); `called` is what errors call them.
+
+    Raises
+    ------
+    ValueError
+        For another length, what is no number, missing or infinite, and an exposure that is not positive.
+    """
+    who = called or name
+    column = as_numbers(values, who)
+    check_one_dimensional(column, who, n)
+    check_finite(column, who, "drop or fill those rows")
+    if name == "exposure":
+        require(column > 0, who, "positive", "drop rows that were not exposed: their label says nothing")
+    return column
 
 
 def check_inside(y: Floats, domain: Interval, who: str, way_out: str) -> None:

@@ -13,5 +13,5 @@ def not_imported(what: str, module: str) -> str:
     if module == "__main__":
         way_out = "a script or notebook defined it: define it again, or put it into a module and import that"
     else:
-        way_out = f"import {module} first, which defines it"
+        way_out = f"import {module} first, which defines it (gbreg --import {module} on the command line)"
     return f"{what} is a class of your own, which is not there: {way_out}"

@@ -15,13 +15,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from gbreg import GBRegressor, metric, objective
+from gbreg.engines import ENGINES
 from gbreg.losses import Huberpp, Poisson, TransformedSquaredError
 
 lgb = pytest.importorskip("lightgbm")
 xgb = pytest.importorskip("xgboost")
 catboost = pytest.importorskip("catboost")
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 APIS = [(engine, api) for engine in ENGINES for api in ("native", "sklearn")]
 ROUNDS = 25
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import gbreg
 from gbreg import GBRegressor, cli
 from gbreg import _tables as tables
+from gbreg._kernels import cache as kept
 from gbreg.engines import ENGINES
 
 FAST = ["--rounds", "5", "--n-jobs", "1"]
@@ -216,6 +217,31 @@ def test_text_features_keep_their_meaning_in_a_part_of_the_table(folder, tmp_pat
     assert values["a"] < values["b"] < values["c"]
 
 
+def test_a_loss_of_ones_own_is_trained_and_predicted_with(folder, tmp_path):
+    """In processes of their own, from the folder that holds its module."""
+    (tmp_path / "shop_losses.py").write_text(
+        "from gbreg.losses import SquaredError\n\n\nclass Shop(SquaredError):\n    name = 'shop'\n", encoding="utf-8"
+    )
+
+    def gbreg_(*arguments):
+        command = [sys.executable, "-P", "-m", "gbreg.cli", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    given = [folder / "t.csv", "--model", "m"]
+    done = gbreg_("fit", *given, "--target", "amount", "--loss", "shop")
+    assert "your own once the module that defines it has been imported (gbreg --import MODULE" in done.stderr
+    done = gbreg_("--import", "shop_losses", "fit", *given, "--target", "amount", "--keep", "x", "--loss", "shop", *FAST)
+    assert done.returncode == 0, done.stderr
+    done = gbreg_("predict", *given, "--out", "p.csv")
+    assert done.returncode == 2
+    assert "import shop_losses first, which defines it (gbreg --import shop_losses on the command line)" in done.stderr
+    done = gbreg_("--import", "shop_losses", "predict", *given, "--out", "p.csv")
+    assert done.returncode == 0, done.stderr
+    assert tables.read_table(tmp_path / "p.csv").num_rows == 400
+    done = gbreg_("--import", "shop_loses", "predict", *given, "--out", "p.csv")
+    assert done.stderr.startswith("Error: --import 'shop_loses': no such module in ")
+
+
 def test_early_stopping_reaches_the_estimator(folder, tmp_path):
     arguments = [
         "--target",
@@ -335,6 +361,21 @@ def test_version_and_help():
         assert f"Example: gbreg {command}" in " ".join(result.stdout.split()) or command == "demo"
 
 
+def test_compiled_kernels_are_shown_and_cleared(tmp_path, monkeypatch):
+    def said(*options):
+        return "".join(run("cache", *options).stdout.split())  # long paths are broken anywhere
+
+    place = tmp_path / "kernels"
+    monkeypatch.setenv("GBREG_CACHE_DIR", str(place))
+    assert said() == f"Kept:0compiledkernels(0.0MB)in{place}"
+    kept.save("a", kept.Code("entry", [], b"0" * 150_000))
+    assert said() == f"Kept:1compiledkernel(0.2MB)in{place}"
+    assert said("--clear") == f"Removed1compiledkernel(0.2MB)in{place}"
+    assert list(place.iterdir()) == []
+    monkeypatch.setenv("GBREG_CACHE_DIR", "")
+    assert said() == "Nocompiledkernelsarekept:GBREG_CACHE_DIRisempty."
+
+
 def test_help_imports_nothing_heavy():
     code = """
 import sys
@@ -443,6 +484,14 @@ def test_evaluate_says_in_one_line_what_is_wrong(folder, predicted, options, mes
     assert message in done.stderr
 
 
+@pytest.mark.parametrize("command", ["compare", "evaluate", "tune"])
+def test_a_page_that_cannot_be_made_is_refused_before_the_work(folder, tmp_path, command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    own = {"compare": (), "evaluate": ("--prediction", "positive"), "tune": ("--metric", "mae", "--model", tmp_path / "m")}
+    error = refused(command, folder / "t.csv", "--target", "amount", *own[command], "--report", tmp_path / "page.html")
+    assert error == "--report: reports need jinja2 and matplotlib: pip install 'gbreg[report]'"
+
+
 def test_segments_need_a_page(folder):
     done = python("-m", "gbreg.cli", "compare", folder / "t.csv", "--target", "amount", "--segment", "amount")
     assert done.stderr == "Error: --segment is for the page: give --report page.html too\n"
@@ -486,6 +535,7 @@ def test_tune_searches_saves_and_goes_on(folder, tmp_path):
         (("--metric", "pcoc"), "best at 1"),
         (("--metric", "mae", "--trials", "0"), "--trials 0 must be at least 1"),
         (("--metric", "mae", "--folds", "1"), "--folds 1 must be at least 2"),
+        (("--metric", "mae", "--rounds", "0"), "--rounds 0 must be a whole number from 1 on"),
         (("--metric", "mae", "--loss", "tweedy"), "tweedie"),
         (("--metric", "mae", "--group", "who"), "--group 'who' is not a column"),
     ],
@@ -599,6 +649,36 @@ def test_tune_without_a_complete_trial_says_why(folder, tmp_path):
     assert not saved.exists()
 
 
+def test_exposure_and_offset(folder, tmp_path):
+    data = tables.read_table(folder / "t.parquet")
+    years = np.random.default_rng(0).uniform(0.5, 2.0, data.num_rows)
+    data = data.append_column("years", [years]).append_column("score", [np.log(years)])
+    table, saved, out = tmp_path / "t.parquet", tmp_path / "m.gbreg", tmp_path / "p.parquet"
+    tables.write_table(data, table)
+    common = (table, "--target", "amount", "--loss", "tweedie", "--rounds", 5, "--n-jobs", 1, "--model", saved)
+    assert run("fit", *common, "--exposure", "years", "--drop", "score").exit_code == 0
+    model = gbreg.load(saved)
+    assert "years" not in model.feature_names_in_
+    assert run("predict", table, "--model", saved, "--out", out, "--exposure", "years").exit_code == 0
+    once = tables.read_table(out)["prediction"].to_numpy()
+    names = list(model.feature_names_in_)
+    np.testing.assert_array_equal(once, model.predict(data.select(names), exposure=years))
+    message = refused("predict", table, "--model", saved, "--out", out)
+    assert message == f"--exposure: --model {str(saved)!r} was trained with one: name its column, --exposure COLUMN"
+    assert run("fit", *common, "--offset", "score", "--keep", "x,years").exit_code == 0
+    assert list(gbreg.load(saved).feature_names_in_) == ["x", "years"]
+    message = refused("predict", table, "--model", saved, "--out", out, "--offset", "score", "--exposure", "years")
+    assert message == f"--exposure: --model {str(saved)!r} was trained with none: leave it out"
+    assert run("fit", *common, "--exposure", "years", "--keep", "x,years").exit_code == 0
+    assert list(gbreg.load(saved).feature_names_in_) == ["x", "years"]
+    message = refused("fit", *common[:4], "bucket", *common[5:], "--exposure", "years")
+    assert message == "--exposure: bucket does not take it: use a loss of one output, such as poisson or tweedie"
+    tables.write_table(data.set_column(data.column_names.index("years"), "years", [years - 0.6]), table)
+    ways = ("fit", *common), ("predict", table, "--model", saved, "--out", out)
+    for command in ways:
+        assert "--exposure 'years' must be positive; " in refused(*command, "--exposure", "years")
+
+
 def test_ctrl_c_saves_the_best_and_says_how_to_go_on(folder, tmp_path):
     pytest.importorskip("optuna")
     saved, report, storage = tmp_path / "best.gbreg", tmp_path / "study.html", tmp_path / "study.db"
@@ -617,7 +697,9 @@ def test_ctrl_c_saves_the_best_and_says_how_to_go_on(folder, tmp_path):
     arguments += ["--keep", "x", "--rounds", "5", "--n-jobs", "1"]
     arguments += ["--model", saved, "--report", report, "--storage", storage]
     command = [sys.executable, "-m", "gbreg.cli", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A shell's background jobs ignore SIGINT, and so do the processes that they start: a terminal's do not.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard) as process:
         for line in process.stderr:
             if "of 100000 trials" in line:
                 break

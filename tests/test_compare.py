@@ -280,9 +280,9 @@ def test_the_default_roster_accounts_for_every_built_in_loss():
 
 
 def test_installed_engines(monkeypatch):
-    assert installed_engines() == ["lightgbm", "xgboost", "catboost"]
+    assert installed_engines() == list(ENGINES)
     monkeypatch.setattr("gbreg.engines.packages.find_spec", lambda name: None if name == "xgboost" else object())
-    assert installed_engines() == ["lightgbm", "catboost"]
+    assert installed_engines() == [name for name in ENGINES if name != "xgboost"]
 
 
 @pytest.mark.parametrize(
@@ -487,3 +487,30 @@ def test_boosting_by_name_is_set_where_it_equals_a_default():
     assert not np.array_equal(found["named"], found["default"])
     with pytest.raises(ValueError, match=r"'reg_lamda'.*did you mean 'reg_lambda'\? They are"):
         compare(X, y, X, y, estimator={"reg_lamda": 0.0})
+
+
+def test_no_model_is_praised_for_what_a_random_order_does():
+    rng = np.random.default_rng(0)
+    y, X = rng.exponential(size=800), rng.normal(size=(800, 2))
+    board = compare(X[:400], y[:400], X[400:], y[400:], losses=["squared_error", "poisson"], estimator={"n_estimators": 5})
+    assert board.ranks_by_chance
+    said = " ".join(winners(board))
+    assert said.startswith("No model ranks better than chance: ")
+    assert re.search(r"\(one of 40 random orders has more than 0\.\d+\)", said)
+    assert "ranks best" not in board.summary()
+    assert "below the best" not in board.summary()
+    assert choice(board).startswith("No model here ranks better than chance: look for better features")
+    (alone,) = board.rows[:1]
+    assert "no better than chance (one of 40" in winners(replace(board, rows=[alone]))[0]
+
+
+@pytest.mark.parametrize(("shift", "metric"), [(0.0, "normalized_gini"), (-1.0, "spearman")])
+def test_a_ranking_just_above_chance_counts(shift, metric):
+    y = np.random.default_rng(0).exponential(size=400) + shift
+    profile = Profile.of(y, y, None, None, 1)
+    one = replace(made_board(row("a", profile.chance + 1e-3, 1.0), row("b", 0.0, 1.0)), profile=profile)
+    one = replace(one, baseline=replace(one.baseline, normalized_gini=0.0 if metric == "normalized_gini" else math.nan))
+    one = replace(one, rows=[replace(r, **{metric: r.normalized_gini}) for r in one.rows])
+    assert (one.ranking, one.ranks_by_chance) == (metric, False)
+    worse = replace(one, rows=[replace(r, **{metric: getattr(r, metric) - 2e-3}) for r in one.rows])
+    assert worse.ranks_by_chance

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from gbreg._discretize import basis, bucket_of, local_widths, make_edges, representatives, soft_label, soft_labels, spans
+from gbreg._discretize import (
+    basis,
+    bucket_of,
+    label_tilt,
+    local_widths,
+    make_edges,
+    representatives,
+    soft_label,
+    soft_labels,
+    spans,
+)
 from gbreg._discretize.edges import EDGES
 from gbreg._discretize.soft import KINDS
 from gbreg._kernels.scalar import compile_row
@@ -364,12 +374,13 @@ def test_largest_is_the_last_upper_edge():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_the_row_function_compiles(kind, unbiased):
-    row = compile_row(soft_label)
+    tilt, row = compile_row(label_tilt), compile_row(soft_label)
 
     @numba.njit
     def fill(kind, y, bucket, points, edges, m, unbiased, out):
         for i in range(y.shape[0]):
-            row(kind, y[i], y[i], bucket[i], points, edges, m, 5.0, unbiased, out[i])
+            rate = tilt(kind, y[i], y[i], bucket[i], points, edges, m, 5.0, out[i]) if unbiased else 0.0
+            row(kind, y[i], y[i], bucket[i], points, edges, m, 5.0, unbiased, rate, out[i])
 
     out = np.empty((Y.size, M.size))
     fill(KINDS[kind], Y, bucket_of(Y, CUT), M, CUT, M, unbiased, out)

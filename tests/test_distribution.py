@@ -206,6 +206,20 @@ def test_log_score_is_minus_log_of_the_slope(make):
 
 
 @every
+def test_many_rows_are_read_as_few_are(make):
+    few = make()
+    rows = np.arange(3000) % len(few)  # more than are held at once
+    many, y = few[rows], at_mean(few)
+    for read in ("mean", "median", "mode", "log_mean", "interval"):
+        np.testing.assert_array_equal(getattr(many, read)(), getattr(few, read)()[rows])
+    for score in ("cdf", "sf", "pit", "crps", "log_score"):
+        np.testing.assert_array_equal(getattr(many, score)(y[rows]), getattr(few, score)(y)[rows])
+        np.testing.assert_array_equal(getattr(many, score)(2.5), getattr(few, score)(2.5)[rows])
+    with pytest.raises(ValueError, match=r"has shape \(2,\), the distribution has 3,000 rows"):
+        many.crps([1.0, 2.0])
+
+
+@every
 def test_subsets(make):
     d, y = make(), 5.0
     for rows in (slice(1, 4), np.array([0, 3, 3]), np.arange(len(d)) % 2 == 0, [2], 4, -1):

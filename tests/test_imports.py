@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 
 import gbreg
+from gbreg.engines import ENGINES
 
 PACKAGE = Path(gbreg.__file__).parent
 # Bottom to top. A module may import from its own layer and from those below.
@@ -32,7 +33,7 @@ LAYERS = [
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-BOOSTERS = {"lightgbm", "xgboost", "catboost"}
+BOOSTERS = {engine.module for engine in ENGINES.values()}
 MODULES = sorted(
     path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
 )

@@ -693,3 +693,19 @@ def test_scorers_search():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("function", "greater"), [(sk.mean_absolute_error, False), (sk.r2_score, True)])
+def test_functions_of_scikit_learn_take_weights_by_name(function, greater):
+    metric = get_metric(function)
+    assert (metric.name, metric.greater_is_better) == (function.__name__, greater)
+    y, p, w = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 3.0]), np.array([1.0, 2.0, 3.0])
+    assert metric(y, p, w) == function(y, p, sample_weight=w)
+    assert metric(y, p) == function(y, p)
+    assert pickle.loads(pickle.dumps(metric)) == metric
+
+
+@pytest.mark.parametrize("function", [lambda y, p: 0.0, sk.make_scorer(sk.r2_score)])
+def test_functions_that_cannot_be_called_with_weights_are_refused(function):
+    with pytest.raises(ValueError, match=r"must take \(y_true, y_pred, sample_weight\), and it takes \("):
+        get_metric(function)

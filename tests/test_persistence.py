@@ -30,10 +30,10 @@ from gbreg import (
     WCERegressor,
     ZILNRegressor,
 )
+from gbreg.engines import ENGINES
 from gbreg.links import Power
 from gbreg.losses import Huberpp, SquaredError, TransformedSquaredError, loss_from_json
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 SMALL = {"n_estimators": 4, "max_leaves": 4, "n_jobs": 1}
 MODELS = {
     "regressor": lambda engine: GBRegressor(Huberpp(label_floor=0.1, link="log"), engine=engine, **SMALL),
@@ -250,7 +250,10 @@ def test_classes_of_ones_own_name_the_module_to_import(tmp_path, monkeypatch):
         model.fit(X, y).save(file)
     command = [sys.executable, "-c", NOT_IMPORTED, str(tmp_path), *files]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    ending = "is a class of your own, which is not there: import shop_losses first, which defines it"
+    ending = (
+        "is a class of your own, which is not there: import shop_losses first, which defines it (gbreg --import shop_losses "
+        "on the command line)"
+    )
     at_three = [model.predict([[3.0]])[0] for model in models.values()]
     assert said == [
         f"load: {files[0]!r}: loss 'ownloss' {ending}",

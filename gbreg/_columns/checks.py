@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
-from gbreg._columns.frames import as_frame, check_not_infinite, numbers
+from gbreg._columns.frames import as_frame, check_not_infinite, is_plain, numbers
 from gbreg._columns.table import Table
+
+
+def _fits(X: Any, estimator: Any) -> bool:
+    """Whether X is a matrix of numbers as wide as the one that trained, where none had a name: all that is to be checked."""
+    known = vars(estimator)
+    return is_plain(X) and "feature_names_in_" not in known and X.shape[1] == known.get("n_features_in_")
 
 
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
@@ -16,6 +23,8 @@ def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
     if isinstance(X, Table):
         if reset:
             X.name(estimator)
+        return
+    if not reset and _fits(X, estimator):
         return
     as_frame(X)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -27,6 +36,8 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     What a table may hold is up to the parts, but for infinite numbers: they see other rows, and would count those. Arrays
     are refused where the estimator's tags say so (sparse, NaN).
     """
+    if not reset and _fits(X, estimator) and np.isfinite(X).all():
+        return X
     frame = as_frame(X)
     if isinstance(X, Table):
         check_columns(estimator, X, reset=reset)

@@ -12,6 +12,14 @@ import scipy.sparse
 
 from gbreg._checks import nearest
 
+# The types of number that engines take as they are.
+PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def is_plain(X: Any) -> bool:
+    """Whether X is a matrix of numbers that engines take as it is."""
+    return type(X) is np.ndarray and X.dtype in PLAIN and X.ndim == 2 and X.size > 0
+
 
 def largest(values: Any) -> float:
     """The greatest size of any of them, NaN aside, without a copy."""

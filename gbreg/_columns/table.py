@@ -12,7 +12,7 @@ import scipy.sparse
 from sklearn.utils.validation import check_array
 
 from gbreg._checks import Floats, refuse_times
-from gbreg._columns.frames import as_frame, check_not_infinite, is_numeric, largest, numbers
+from gbreg._columns.frames import PLAIN, as_frame, check_not_infinite, is_numeric, is_plain, largest, numbers
 from gbreg._columns.ranks import HUGE, learn_knots, ranks_of
 from gbreg.engines import Engine, Features
 
@@ -56,6 +56,8 @@ class Columns:
 
     def matrix(self, X: Any) -> Features:
         """The features of a table with these columns; `ValueError` for infinite values and misshapen input."""
+        if is_plain(X) and not (self.categories or self.ranked) and largest(X) <= HUGE:
+            return Features(X, names=self.names)
         table = Table.of(X, self)
         values = _recoded(table.values, table.columns.categories, self.categories)
         values = self._within(self._as_ranks(values))
@@ -86,9 +88,7 @@ class Columns:
         frame = as_frame(X)
         if frame is None:
             refuse_times(X if isinstance(X, np.ndarray) else np.empty(0), "X")
-            values = check_array(
-                X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite=False, input_name="X"
-            )
+            values = check_array(X, accept_sparse="csr", dtype=PLAIN, ensure_all_finite=False, input_name="X")
             if scipy.sparse.issparse(values):  # no engine takes sparse arrays, nor CatBoost long indices
                 values = scipy.sparse.csr_matrix((values.data, values.indices, values.indptr), shape=values.shape)
         else:
@@ -165,12 +165,15 @@ class Table:
         The categories as the table holds them; none, where a model file could not.
     named : ndarray of str, optional
         The names that scikit-learn knows its columns by.
+    carried : dict of str to ndarray of shape (n_samples,)
+        What a row brings beside its features: "offset", "exposure".
     """
 
     values: Any
     columns: Columns
     held: tuple[tuple[Any, ...], ...] = ()
     named: Any = None
+    carried: dict[str, Floats] = field(default_factory=dict)
 
     @classmethod
     def of(cls, X: Any, columns: Columns | None = None) -> Table:
@@ -194,7 +197,8 @@ class Table:
 
     def take(self, index: Any) -> Table:
         """Those rows."""
-        return replace(self, values=self.values[index])
+        carried = {name: values[index] for name, values in self.carried.items()}
+        return replace(self, values=self.values[index], carried=carried)
 
     def learn(self, engine: Engine, max_bins: int) -> Columns:
         """The columns with the categories of these rows, and the ranks that the engine needs to tell their values apart."""

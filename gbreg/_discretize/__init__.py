@@ -5,13 +5,14 @@ weighted: an integer weight equals repetition, and rows of weight 0 do not count
 """
 
 from gbreg._discretize.edges import bucket_of, make_edges
-from gbreg._discretize.soft import KINDS, local_widths, row_sigma, soft_label, soft_labels
+from gbreg._discretize.soft import KINDS, label_tilt, local_widths, row_sigma, soft_label, soft_labels
 from gbreg._discretize.statistics import basis, representatives, spans
 
 __all__ = [
     "KINDS",
     "basis",
     "bucket_of",
+    "label_tilt",
     "local_widths",
     "make_edges",
     "representatives",

@@ -138,6 +138,36 @@ def _settle(y: float, below: int, above: int, representatives: Floats, out: Floa
         out[other] += share
 
 
+def _neighbours(y: float, bucket: int, representatives: Floats) -> tuple[int, int]:
+    """The nearest representatives below and above y that are not y itself, for a bucket that is not an outer one."""
+    below, above = bucket - 1, bucket + 1
+    if representatives[bucket] < y:
+        below = bucket
+    elif representatives[bucket] > y:
+        above = bucket
+    return below, above
+
+
+def label_tilt(
+    kind: int,
+    y: float,
+    x: float,
+    bucket: int,
+    points: Floats,
+    edges: Floats,
+    representatives: Floats,
+    sigma: float,
+    work: Floats,
+) -> float:
+    """The rate by which `soft_label` tilts one row's weights so that their mean is y; 0 in the outer buckets."""
+    if bucket == 0 or bucket == work.shape[0] - 1:
+        return 0.0
+    for k in range(work.shape[0]):
+        work[k] = log_weight(kind, x, k, points, edges, sigma)
+    below, above = _neighbours(y, bucket, representatives)
+    return tilt_rate(y, representatives[above] - representatives[below], representatives, work)
+
+
 def soft_label(
     kind: int,
     y: float,
@@ -148,9 +178,10 @@ def soft_label(
     representatives: Floats,
     sigma: float,
     unbiased: bool,
+    rate: float,
     out: Floats,
 ) -> None:
-    """Fill `out`, shape (K,), with one row's soft label.
+    """Fill `out`, shape (K,), with one row's soft label, tilted by the rate that `label_tilt` gives where it is unbiased.
 
     `y` and `representatives` are in the unit of the target; `x` (the label), `points`, `edges` and `sigma` in the space in
     which distances are measured.
@@ -163,14 +194,9 @@ def soft_label(
         return
     for k in range(n_buckets):
         out[k] = log_weight(kind, x, k, points, edges, sigma)
-    below, above = bucket - 1, bucket + 1  # the nearest representatives that are not y itself
+    below, above = _neighbours(y, bucket, representatives) if unbiased else (0, 0)
     if unbiased:
-        if representatives[bucket] < y:
-            below = bucket
-        elif representatives[bucket] > y:
-            above = bucket
         scale = representatives[above] - representatives[below]
-        rate = tilt_rate(y, scale, representatives, out)
         for k in range(n_buckets):
             out[k] += rate * ((representatives[k] - y) / scale)
     most = -math.inf
@@ -269,5 +295,7 @@ def soft_labels(
     bucket, widths, out = bucket_of(y, edges), local_widths(centres), np.empty((y.size, m.size))
     for i, k in enumerate(bucket.tolist()):
         spread = row_sigma(float(x[i]), a, power, float(widths[k]))
-        soft_label(KINDS[kind], float(y[i]), float(x[i]), k, points, limits, m, spread, unbiased, out[i])
+        label = KINDS[kind], float(y[i]), float(x[i]), k, points, limits, m, spread
+        rate = label_tilt(*label, out[i]) if unbiased else 0.0
+        soft_label(*label, unbiased, rate, out[i])
     return out

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import numba
+from functools import cache
+
 import numpy as np
+from numba import carray, njit
 from numpy.typing import NDArray
 
 from gbreg._checks import Floats
+from gbreg._kernels.machine import LOOP, Kernel, address_of, doubles, integers, make_kernel
 
 Places = NDArray[np.int64]
 
@@ -17,7 +20,7 @@ _SHORT = 16
 # stand for array expressions, which take twice as long to compile.
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _insert(y: Floats, w: Floats, start: int, stop: int) -> float:
     """Sort one short run, and count its pairs as `_in_order` does."""
     right = 0.0
@@ -38,7 +41,7 @@ def _insert(y: Floats, w: Floats, start: int, stop: int) -> float:
     return right
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _merge(y: Floats, w: Floats, out_y: Floats, out_w: Floats, start: int, middle: int, stop: int) -> float:
     """Merge two sorted runs into `out_y` and `out_w`; the pairs between them with the smaller label on the left."""
     one, i, j, k = np.uint64(1), np.uint64(start), np.uint64(middle), np.uint64(start)
@@ -66,7 +69,7 @@ def _merge(y: Floats, w: Floats, out_y: Floats, out_w: Floats, start: int, middl
     return right
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _merge_runs(y: Floats, w: Floats, starts: Places) -> float:
     """Merge sorted runs, each from one of `starts` to the next, in place; the pairs in order between them."""
     right, last, width = 0.0, starts.size - 1, 1
@@ -83,7 +86,7 @@ def _merge_runs(y: Floats, w: Floats, starts: Places) -> float:
     return right
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _sort(y: Floats, w: Floats) -> None:
     """Sort both by y, in place."""
     starts = np.empty((y.size - 1) // _SHORT + 2, dtype=np.int64)
@@ -94,14 +97,14 @@ def _sort(y: Floats, w: Floats) -> None:
     _merge_runs(y, w, starts)
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _reverse(y: Floats, w: Floats, start: int, stop: int) -> None:
     for i in range((stop - start) // 2):
         a, b = start + i, stop - 1 - i
         y[a], y[b], w[a], w[b] = y[b], y[a], w[b], w[a]
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _apart(key: Floats, w: Floats) -> float:
     """Sum of w_i w_j over pairs of different keys, which are sorted."""
     pairs = before = run = 0.0
@@ -114,7 +117,7 @@ def _apart(key: Floats, w: Floats) -> float:
     return pairs
 
 
-@numba.njit(nogil=True)
+@njit(**LOOP)
 def _in_order(p: Floats, y: Floats, w: Floats) -> tuple[float, float]:
     """Sum of w_i w_j over rows with p_i < p_j and y_i < y_j, and over those of one p and two labels; p does not fall.
 
@@ -149,7 +152,25 @@ def _in_order(p: Floats, y: Floats, w: Floats) -> tuple[float, float]:
     return right + _merge_runs(y, w, starts[: runs + 1]), tied
 
 
-@numba.njit(nogil=True)
+@cache
+def _counts_kernel() -> Kernel:
+    def body(block, sizes, steps, frame):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+        n, starts, counts = frame[0], integers(frame[4]), doubles(frame[6])
+        p, y, w = carray(doubles(frame[1]), n), carray(doubles(frame[2]), n), carray(doubles(frame[3]), n)
+        for g in range(frame[5]):
+            rows = slice(starts[g], starts[g + 1])
+            counts[5 * g + 3] = _apart(p[rows], w[rows])
+            counts[5 * g], counts[5 * g + 1] = _in_order(p[rows], y[rows], w[rows])
+            counts[5 * g + 2] = _apart(y[rows], w[rows])
+            every = before = 0.0
+            for i in range(starts[g], starts[g + 1]):
+                every += w[i] * before
+                before += w[i]
+            counts[5 * g + 4] = every
+
+    return make_kernel(body)
+
+
 def pair_counts(p: Floats, y: Floats, w: Floats, starts: Places) -> Floats:
     """What `gbreg.metrics` needs to know of the pairs of each group of rows, shape (n_groups, 5).
 
@@ -157,14 +178,6 @@ def pair_counts(p: Floats, y: Floats, w: Floats, starts: Places) -> Floats:
     w_i w_j of pairs in order in both, of two labels and one prediction, of two labels, of two predictions, of all.
     """
     counts = np.empty((starts.size - 1, 5))
-    for g in range(starts.size - 1):
-        rows = slice(starts[g], starts[g + 1])
-        counts[g, 3] = _apart(p[rows], w[rows])
-        counts[g, 0], counts[g, 1] = _in_order(p[rows], y[rows], w[rows])
-        counts[g, 2] = _apart(y[rows], w[rows])
-        every = before = 0.0
-        for i in range(starts[g], starts[g + 1]):
-            every += w[i] * before
-            before += w[i]
-        counts[g, 4] = every
+    arrays = [address_of(a) for a in (p, y, w, starts)]
+    _counts_kernel()([p.size, *arrays, starts.size - 1, address_of(counts)])
     return counts

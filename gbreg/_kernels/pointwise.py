@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from numba import float32, float64, guvectorize, int64, njit
+from numba import njit
 from numpy.typing import NDArray
 
-from gbreg._kernels.scalar import (
+from gbreg._kernels.machine import (
     SCALAR,
     Array,
     Function,
-    compile_loop,
-    compile_scalar,
-    take,
-    threads_available,
-    with_threads,
+    Kernel,
+    address_of,
+    blocks_for,
+    doubles,
+    make_kernel,
+    singles,
 )
+from gbreg._kernels.scalar import compile_scalar, take
 from gbreg.links import Link
 
 # Below this many rows a parallel region costs more than it saves.
@@ -66,16 +67,16 @@ class PointwiseSpec:
 
 
 @njit(**SCALAR)
-def _label_factor(y: float, edges: Array, factors: Array) -> float:  # pragma: no cover - compiled
+def _label_factor(y, n, edges, factors):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     factor = 1.0
-    for j in range(edges.shape[0]):
+    for j in range(n):
         if y >= edges[j]:
             factor = factors[j]
     return factor
 
 
 @njit(**SCALAR)
-def _no_factor(y: float, edges: Array, factors: Array) -> float:  # pragma: no cover - compiled
+def _no_factor(y, n, edges, factors):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     return 1.0
 
 
@@ -126,21 +127,35 @@ class _Pieces:
         self.factor = _label_factor if spec.rescaled else _no_factor
 
 
+# The frames of both kernels: rows, blocks, parameters, number of label intervals, their edges, their factors, constants,
+# labels, raw scores; then the values, or weights, gradient and Hessian.
+_ROWS, _BLOCKS, _PARAMETERS, _N_EDGES, _EDGES, _FACTORS, _CONSTANTS, _LABELS, _SCORES = range(9)
+_VALUES = 9
+_WEIGHTS, _GRADIENT, _HESSIAN = 9, 10, 11
+# Of the item sizes of arrays: a kernel is compiled for those that it is asked for.
+_POINTERS = {4: singles, 8: doubles}
+
+
 @lru_cache(maxsize=512)
-def _value_loop(spec: PointwiseSpec) -> Any:
+def _value_kernel(spec: PointwiseSpec, label_size: int, score_size: int) -> Kernel:
     p = _Pieces(spec)
+    labels, scores = _POINTERS[label_size], _POINTERS[score_size]
     value = compile_scalar(spec.value)
     coordinate, anchor, take, take_link, factor = p.coordinate, p.anchor, p.take, p.take_link, p.factor
     k = spec.n_parameters
 
-    def loop(y, raw, parameters, edges, factors, offset, out):  # type: ignore[no-untyped-def] # pragma: no cover
+    def body(block, sizes, steps, frame):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+        parameters = doubles(frame[_PARAMETERS])
         own, of_link = take(parameters, 0), take_link(parameters, k)
-        for i in range(y.shape[0]):
+        n_edges, edges, factors = frame[_N_EDGES], doubles(frame[_EDGES]), doubles(frame[_FACTORS])
+        offset, out = doubles(frame[_CONSTANTS])[0], doubles(frame[_VALUES])
+        y, raw = labels(frame[_LABELS]), scores(frame[_SCORES])
+        for i in range(frame[_ROWS]):
             label = y[i] * 1.0  # float() would keep a float32, and compile every scalar function once more for it
             t, _, _ = coordinate(raw[i] + offset, of_link)
-            out[i] = value(anchor(label, of_link), t, *own) * factor(label, edges, factors)
+            out[i] = value(anchor(label, of_link), t, *own) * factor(label, n_edges, edges, factors)
 
-    return compile_loop(loop)
+    return make_kernel(body)
 
 
 def _curvature(spec: PointwiseSpec, hessian: str, p: _Pieces, derivatives: Any) -> Any:
@@ -203,50 +218,40 @@ def _curvature(spec: PointwiseSpec, hessian: str, p: _Pieces, derivatives: Any) 
 
 
 @lru_cache(maxsize=512)
-def _gradient_loop(spec: PointwiseSpec, hessian: str) -> Any:
+def _gradient_kernel(spec: PointwiseSpec, hessian: str, sizes: tuple[int, int, int, int]) -> Kernel:
+    """For labels, raw scores, weights and outputs of these item sizes."""
     p = _Pieces(spec)
+    labels, scores, weights, outputs = (_POINTERS[size] for size in sizes)
     derivatives = compile_scalar(spec.derivatives)
     curvature = _curvature(spec, hessian, p, derivatives)
     coordinate, anchor, take, take_link, factor = p.coordinate, p.anchor, p.take, p.take_link, p.factor
     k = spec.n_parameters
 
-    def loop(y, raw, weight, parameters, edges, factors, constants, gradient, hess):  # type: ignore[no-untyped-def] # pragma: no cover
+    def body(block, sizes, steps, frame):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+        number, parameters, constants = block[0][0], doubles(frame[_PARAMETERS]), doubles(frame[_CONSTANTS])
         own, of_link = take(parameters, 0), take_link(parameters, k)
+        n_edges, edges, factors = frame[_N_EDGES], doubles(frame[_EDGES]), doubles(frame[_FACTORS])
         offset, scale, floor, ceiling = constants[0], constants[1], constants[2], constants[3]
         step = (constants[4], constants[5], constants[6], constants[7], constants[8])
+        y, raw, weight = labels(frame[_LABELS]), scores(frame[_SCORES]), weights(frame[_WEIGHTS])
+        gradient, hess = outputs(frame[_GRADIENT]), outputs(frame[_HESSIAN])
         bad = 0
-        for i in range(y.shape[0]):
+        for i in range(frame[_ROWS] * number // frame[_BLOCKS], frame[_ROWS] * (number + 1) // frame[_BLOCKS]):
             f = raw[i] + offset
             label = y[i] * 1.0
             t, t1, t2 = coordinate(f, of_link)
             d1, d2 = derivatives(anchor(label, of_link), t, *own)
             g = d1 * t1
             h = curvature(label, f, t, t1, t2, d1, d2, g, own, of_link, step)
-            w = scale * weight[i] * factor(label, edges, factors)
+            w = scale * weight[i] * factor(label, n_edges, edges, factors)
             g *= w
             h = max(h * w, floor)
             gradient[i] = g
             hess[i] = h
             bad += 0 if abs(g) + abs(h) < ceiling else 1
-        return bad
+        block[1][0] = bad
 
-    return compile_loop(loop)
-
-
-@lru_cache(maxsize=512)
-def _parallel_loop(spec: PointwiseSpec, hessian: str, y_dtype: str, raw_dtype: str) -> Any:
-    """The gradient loop as a generalised ufunc over row blocks, run by numba's thread pool."""
-    loop = _gradient_loop(spec, hessian)
-
-    def blocks(y, raw, weight, parameters, edges, factors, constants, gradient, hess, bad):  # type: ignore[no-untyped-def] # pragma: no cover
-        bad[0] = loop(y, raw, weight, parameters, edges, factors, constants, gradient, hess)
-
-    scalar = {"float32": float32, "float64": float64}
-    label, score = scalar[y_dtype][::1], scalar[raw_dtype][::1]
-    double, single = float64[::1], float32[::1]
-    signature = [(label, score, single, double, label, double, double, single, single, int64[::1])]
-    layout = "(n),(n),(n),(p),(e),(e),(c)->(n),(n),()"
-    return guvectorize(signature, layout, target="parallel", nopython=True)(blocks)
+    return make_kernel(body)
 
 
 @dataclass(frozen=True)
@@ -283,12 +288,30 @@ class StepBounds(NamedTuple):
 FREE = StepBounds()
 
 
+def _rounded(edges: Array, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Labels rounded to float32 must meet edges rounded the same way, or a label equal to an edge falls below it."""
+    return edges.astype(dtype).astype(np.float64)
+
+
 def value(spec: PointwiseSpec, arguments: Arguments, y: Array, raw: Array, offset: float = 0.0) -> NDArray[np.float64]:
     """The loss of every row at raw + offset, unweighted, shape (n,)."""
-    out = np.empty(y.shape[0], dtype=np.float64)
-    edges = arguments.edges.astype(y.dtype)
-    _value_loop(spec)(y, raw, arguments.parameters, edges, arguments.factors, offset, out)
+    run = _Fixed(arguments, y.dtype, [offset])
+    out = np.empty(y.shape[0])
+    _value_kernel(spec, y.itemsize, raw.itemsize)(run.frame(y.shape[0], 1, y, raw, out))
     return out
+
+
+class _Fixed:
+    """The part of a frame that does not depend on the rows, and its arrays."""
+
+    def __init__(self, arguments: Arguments, label: np.dtype[Any], constants: list[float]):
+        edges, numbers = _rounded(arguments.edges, label), np.array(constants)
+        self._arrays = arguments.parameters, edges, arguments.factors, numbers
+        parameters, *others = (address_of(a) for a in self._arrays)
+        self._head = [parameters, edges.size, *others]
+
+    def frame(self, n: int, n_blocks: int, *rows: Array) -> list[int]:
+        return [n, n_blocks, *self._head, *map(address_of, rows)]
 
 
 class Pass:
@@ -316,35 +339,22 @@ class Pass:
         step: StepBounds = FREE,
         floor: float = -math.inf,
     ):
-        self.spec, self.hessian = spec, hessian
-        self.loop = _gradient_loop(spec, hessian)
-        self.parameters, self.factors = arguments.parameters, arguments.factors
-        # Labels rounded to float32 must meet edges rounded the same way, or a label equal to an edge falls below it.
-        self.edges = {np.dtype(dtype): arguments.edges.astype(dtype) for dtype in (np.float32, np.float64)}
-        self.constants = {
-            np.dtype(dtype): np.array([offset, scale, floor, np.finfo(dtype).max, *step])
-            for dtype in (np.float32, np.float64)
+        self.kernel = lru_cache(partial(_gradient_kernel, spec, hessian))
+        self.fixed = {
+            (np.dtype(label), np.dtype(out)): _Fixed(
+                arguments, np.dtype(label), [offset, scale, floor, float(np.finfo(out).max), *step]
+            )
+            for label in (np.float32, np.float64)
+            for out in (np.float32, np.float64)
         }
 
     def __call__(self, y: Array, raw: Array, weight: Array, out: tuple[Array, Array], n_threads: int = 1) -> int:
         """Fill `out`, and return how many rows are not finite.
 
-        y, raw, weight and both outputs are contiguous 1-D arrays of one length; with float32 outputs and weights, and at
-        least `PARALLEL_ROWS` rows, the pass is shared between `n_threads` threads.
+        y, raw, weight and both outputs are contiguous 1-D arrays of one length, each of float32 or float64; at least
+        `PARALLEL_ROWS` rows are shared between `n_threads` threads.
         """
-        gradient, hess = out
         n = y.shape[0]
-        fixed = self.parameters, self.edges[y.dtype], self.factors, self.constants[gradient.dtype]
-        single = gradient.dtype == np.float32 and weight.dtype == np.float32
-        if n_threads == 1 or n < PARALLEL_ROWS or not single or not threads_available():
-            return int(self.loop(y, raw, weight, *fixed, gradient, hess))
-        parallel = _parallel_loop(self.spec, self.hessian, y.dtype.name, raw.dtype.name)
-        n_blocks = min(n_threads, numba.config.NUMBA_NUM_THREADS)
-        block = n // n_blocks
-        split = n_blocks * block
-        rows = [a[:split].reshape(n_blocks, block) for a in (y, raw, weight, gradient, hess)]
-        bad = np.zeros(n_blocks, dtype=np.int64)
-        with with_threads(n_blocks):
-            parallel(*rows[:3], *fixed, *rows[3:], bad)
-        rest = (a[split:] for a in (y, raw, weight))
-        return int(bad.sum()) + int(self.loop(*rest, *fixed, gradient[split:], hess[split:]))
+        n_blocks = blocks_for(n_threads) if n >= PARALLEL_ROWS else 1
+        kernel = self.kernel((y.itemsize, raw.itemsize, weight.itemsize, out[0].itemsize))
+        return kernel(self.fixed[y.dtype, out[0].dtype].frame(n, n_blocks, y, raw, weight, *out), n_blocks)

@@ -1,4 +1,4 @@
-"""Scalar Python functions -> compiled ones that LLVM can vectorise, and what every loop over rows shares.
+"""Scalar Python functions -> compiled ones that LLVM can vectorise.
 
 ``math.exp``, ``log``, ``log1p`` and ``expm1`` inside a scalar function are replaced by the branch-free versions below
 (at most 1 to 2 ulp off), because calls into libm keep LLVM from vectorising the loop: measured 6.5 against 21 ns a row for
@@ -7,31 +7,18 @@ Huberpp on a log link.
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
-import threading
 import types as pytypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import float64, int64, njit
 from numba.extending import intrinsic, is_jitted
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Function = Callable[..., Any]
-
-# "contract" only (fused multiply-add): nnan and ninf would delete the finiteness checks, reassoc the compensated sums.
-LOOP: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "no_cfunc_wrapper": True}
-# A call left inside the loop keeps LLVM from vectorising it. Only loops are called from Python: wrappers would double
-# the time that these take to compile.
-SCALAR: dict[str, Any] = {**LOOP, "forceinline": True, "no_cpython_wrapper": True}
+from gbreg._kernels.machine import SCALAR, Array, Function, Kernel, address_of, doubles, make_kernel
 
 # 1.5 * 2^52: added to a double it rounds to an integer whose low bits can be read as an int64, and back.
 _SHIFT = 6755399441055744.0
@@ -181,10 +168,22 @@ def compile_scalar(function: Function) -> Any:
     return njit(**SCALAR)(_with_fast_calls(function, compile_scalar))
 
 
+# Sums may be reordered, or they would not be vectorised.
+_REORDERED: dict[str, Any] = {**SCALAR, "fastmath": {"contract", "reassoc"}}
+# So may maxima, where no number is NaN.
+_NO_NAN: dict[str, Any] = {**SCALAR, "fastmath": {"contract", "reassoc", "nnan", "nsz"}}
+
+
 @lru_cache(maxsize=512)
 def compile_row(function: Function) -> Any:
-    """`compile_scalar` for functions of one row's arrays; sums may be reordered, or they would not be vectorised."""
-    return njit(**{**SCALAR, "fastmath": {"contract", "reassoc"}})(_with_fast_calls(function, compile_row))
+    """`compile_scalar` for functions of one row's arrays."""
+    return function if is_jitted(function) else njit(**_REORDERED)(_with_fast_calls(function, compile_row))
+
+
+@lru_cache(maxsize=512)
+def compile_single_row(function: Function) -> Any:
+    """`compile_row` for functions in single precision, to be called without NaN."""
+    return njit(**_NO_NAN)(_with_fast_calls(function, compile_row))
 
 
 @cache
@@ -196,71 +195,23 @@ def take(n: int) -> Any:
     return njit(**SCALAR)(scope["take"])
 
 
-_LOOPS: list[Any] = []
-
-
-def compile_loop(loop: Function) -> Any:
-    _LOOPS.append(njit(**LOOP)(loop))
-    return _LOOPS[-1]
-
-
 @lru_cache(maxsize=512)
-def _map_loop(function: Function, n_parameters: int) -> Any:
+def _map_kernel(function: Function, n_parameters: int) -> Kernel:
     compiled, taken = compile_scalar(function), take(n_parameters)
 
-    def loop(x, parameters, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-        own = taken(parameters, 0)
-        for i in range(x.shape[0]):
+    def body(block, sizes, steps, frame):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+        own = taken(doubles(frame[1]), 0)
+        x, out = doubles(frame[2]), doubles(frame[3])
+        for i in range(frame[0]):
             out[i] = compiled(x[i], *own)
 
-    return compile_loop(loop)
+    return make_kernel(body)
 
 
 def map_scalar(function: Function, x: Array, parameters: tuple[float, ...] = ()) -> NDArray[np.float64]:
     """Apply a scalar function of (x, \\*parameters) to every element of a 1-D array, in float64."""
     x = np.ascontiguousarray(x, dtype=np.float64)
     out = np.empty_like(x)
-    _map_loop(function, len(parameters))(x, np.array(parameters, dtype=np.float64), out)
+    own = np.array(parameters, dtype=np.float64)
+    _map_kernel(function, len(parameters))([x.size, *map(address_of, (own, x, out))])
     return out
-
-
-def compilations() -> int:
-    """How many loops over rows have been compiled in this process, over all specs and dtypes."""
-    return sum(len(loop.signatures) for loop in _LOOPS)
-
-
-@cache
-def _use_openmp() -> int:
-    """The process id in which the OpenMP layer was chosen, or 0 where numba has none.
-
-    Measured on 300,000 x 30 rows, LightGBM, 2 cores, kernel / whole round: OpenMP (one pool with LightGBM) 1.0 / 17 ms,
-    one thread 1.9 / 19 ms, numba's own workqueue 3.1 / 24 ms. So it is OpenMP or nothing.
-    """
-    try:
-        importlib.import_module("numba.np.ufunc.omppool")  # there only where numba was built with OpenMP
-    except ImportError:
-        return 0
-    if numba.config.THREADING_LAYER == "default":
-        numba.config.THREADING_LAYER = "omp"
-    # Where numba starts its threads it sets OpenMP's number for the calling thread, in which LightGBM may be at work.
-    starter = threading.Thread(target=numba.get_num_threads)
-    starter.start()
-    starter.join()
-    return os.getpid()
-
-
-def threads_available() -> bool:
-    """Whether kernels may run in parallel here: GNU OpenMP must not be entered again in a forked child."""
-    return _use_openmp() == os.getpid()
-
-
-@contextmanager
-def with_threads(n: int) -> Iterator[None]:
-    """Run numba's parallel loops on n threads; what is not finite is counted by them, not warned of."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(n)
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        numba.set_num_threads(before)

@@ -4,15 +4,18 @@ Everything here is a pyarrow table. What a user got wrong ends in an `InputError
 argument, the value, what would be allowed, and the way out.
 """
 
-from gbreg._tables.columns import check_column, column_list, labels, numbers, values, weights
+from gbreg._tables.columns import carried, check_column, column_list, labels, numbers, values, weights
 from gbreg._tables.feature_table import FeatureTable, feature_names, features, matching
 from gbreg._tables.files import check_suffix, read_table, write_table
 from gbreg._tables.split import Split, SplitRows, prepare, rows_of, split_rows
+from gbreg._tables.training import TrainingRows, training_rows
 
 __all__ = [
     "FeatureTable",
     "Split",
     "SplitRows",
+    "TrainingRows",
+    "carried",
     "check_column",
     "check_suffix",
     "column_list",
@@ -25,6 +28,7 @@ __all__ = [
     "read_table",
     "rows_of",
     "split_rows",
+    "training_rows",
     "values",
     "weights",
     "write_table",

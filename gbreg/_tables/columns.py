@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gbreg._checks import Floats, check_sample_weight, nearest
+from gbreg._checks import Floats, check_carried, check_sample_weight, nearest
 from gbreg._errors import InputError
 
 
@@ -74,6 +74,19 @@ def weights(table: Any, name: str | None) -> Floats | None:
         return check_sample_weight(values, values.size, f"--weight {name!r}")
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def carried(table: Any, columns: Mapping[str, str | None]) -> dict[str, Floats]:
+    """What rows bring beside their features: of {"exposure": its column} the numbers, where a column is named."""
+    found = {}
+    for name, column in columns.items():
+        if column is not None:
+            values = numbers(table, check_column(table, column, f"--{name}"), f"--{name}")
+            try:
+                found[name] = check_carried(values, name, values.size, f"--{name} {column!r}")
+            except ValueError as error:
+                raise InputError(str(error)) from error
+    return found
 
 
 def is_number(kind: Any) -> bool:

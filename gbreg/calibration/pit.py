@@ -117,19 +117,55 @@ def _heights(levels: Floats, low: Floats, high: Floats, weight: Floats) -> Float
     pieces, width = levels.size - 1, np.diff(levels)
     size = float(weight.sum() ** 2 / np.sum(weight**2))
     weight = weight / weight.sum() * size
-    atom = high > low
-    piece = np.clip(np.searchsorted(levels, low[~atom], side="left") - 1, 0, pieces - 1)
+    first, last = (np.minimum(np.searchsorted(levels, end) - 1, pieces - 1) for end in (low, high))  # -1 at level 0
+    inside = first >= last
     # A row more for each piece, spread over all levels.
-    known = np.bincount(piece, weights=weight[~atom], minlength=pieces) + pieces * width
-    low, high, weight = low[atom, None], high[atom, None], weight[atom]
-    covered = np.clip((np.minimum(high, levels[1:]) - np.maximum(low, levels[:-1])) / width, 0.0, 1.0)
-    share = known + (weight / (high - low)[:, 0]) @ (covered * width)
+    known = np.bincount(np.maximum(last[inside], 0), weight[inside], pieces) + pieces * width
+    apart = np.flatnonzero(~inside)
+    apart = apart[np.lexsort((last[apart], first[apart]))]
+    low, high, weight = low[apart], high[apart], weight[apart]
+    covered = _Covered(levels, low, high, first[apart], last[apart])
+    share = known + width * covered.summed(weight / (high - low))
     for _ in range(1000):
-        before, share = share, known + share * ((weight / (covered @ share)) @ covered)
+        before, share = share, known + share * covered.summed(weight / covered.held(share))
         if np.abs(share - before).max() <= 1e-9 * size:
             break
     below = np.cumsum(share)
     return np.append(0.0, below / below[-1])
+
+
+class _Covered:
+    """What part of each piece each interval covers, a matrix of shape (n_intervals, n_pieces), by its two products.
+
+    All is 1 between an interval's first piece and its last, so that what those of the same two share is added once.
+    """
+
+    def __init__(self, levels: Floats, low: Floats, high: Floats, first: Any, last: Any):
+        self.pieces, width = levels.size - 1, np.diff(levels)
+        self.starts = np.flatnonzero(np.diff(first * self.pieces + last, prepend=-self.pieces - 1))
+        self.counts = np.diff(self.starts, append=low.size)
+        self.first, self.last, piece = first[self.starts], last[self.starts], np.arange(self.pieces)
+        self.whole = ((piece > self.first[:, None]) & (piece < self.last[:, None])).astype(np.float64)
+        self.tail = (high - levels[last]) / width[last]
+        # Intervals from level 0, which come first, have no head: where zeros are the one atom, none has.
+        self.headless, self.pairs = int(np.sum(first < 0)), int(np.sum(self.first < 0))
+        first = first[self.headless :]
+        self.head = (levels[first + 1] - low[self.headless :]) / width[first]
+
+    def held(self, share: Floats) -> Floats:
+        """The matrix times what each piece holds."""
+        out = np.repeat(share[self.last], self.counts)
+        out *= self.tail
+        out += np.repeat(self.whole @ share, self.counts)
+        out[self.headless :] += self.head * np.repeat(share[self.first[self.pairs :]], self.counts[self.pairs :])
+        return out
+
+    def summed(self, weight: Floats) -> Floats:
+        """The weights of the intervals times the matrix."""
+        whole, tail = (np.add.reduceat(part, self.starts) for part in (weight, weight * self.tail))
+        head = np.add.reduceat(weight[self.headless :] * self.head, self.starts[self.pairs :] - self.headless)
+        ends = np.bincount(self.first[self.pairs :], head, self.pieces) + np.bincount(self.last, tail, self.pieces)
+        return whole @ self.whole + ends  # type: ignore[no-any-return]
 
 
 def _quantiles(low: Floats, high: Floats, weight: Floats, n: int) -> Floats:

@@ -1,4 +1,4 @@
-"""``gbreg`` on the command line: compare, fit, predict, evaluate, tune, demo. A thin layer over the library.
+"""``gbreg`` on the command line: compare, fit, predict, evaluate, tune, demo, cache. A thin layer over the library.
 
 Bad input ends in one line on stderr and exit code 2. Only typer is imported here; everything heavy is imported by the
 command that needs it, so that ``gbreg --help`` is quick.
@@ -14,7 +14,9 @@ from typing import Annotated, Any
 
 import gbreg
 from gbreg._errors import InputError
+from gbreg.cli.asked import import_modules
 from gbreg.cli.evaluation import evaluate
+from gbreg.cli.kernels import cache
 from gbreg.cli.options import INSTALL, Option, typer
 from gbreg.cli.screen import fail
 from gbreg.cli.training import compare, demo, fit, predict
@@ -73,15 +75,20 @@ def application() -> typer.Typer:
         version: Annotated[
             bool, Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
         ] = False,
+        modules: Annotated[
+            list[str] | None,
+            Option("--import", help="A Python module, here or installed, that defines a loss of yours; repeat for more."),
+        ] = None,
     ) -> None:
         """Gradient boosting for money and time: the right loss for skewed, zero-inflated targets, and whether to trust it.
 
         Start with compare: it tries every loss on your table and says which to use.
         """
+        import_modules(modules or ())
         if context.invoked_subcommand is None:
             print(context.get_help())
 
-    for command in (compare, fit, predict, evaluate, tune, demo):
+    for command in (compare, fit, predict, evaluate, tune, demo, cache):
         app.command()(command)
     return app
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from gbreg._errors import InputError
-from gbreg._files import check_writable
-from gbreg.cli.options import Option, Report, Segment, Table, Target, typer
+from gbreg.cli.asked import check_report
+from gbreg.cli.options import Option, Report, Segment, Table, Target, Weight, typer
 from gbreg.cli.screen import command_line, say, show
 
 
@@ -17,7 +17,7 @@ def evaluate(
     prediction: Annotated[
         list[str], Option(help="A column of predictions; repeat, or separate by commas, to compare.", show_default=False)
     ],
-    weight: Annotated[str | None, Option(help="A column of row weights (>= 0).")] = None,
+    weight: Weight = None,
     segment: Segment = None,
     by: Annotated[str | None, Option(help="A column of users: intervals then know that a user's rows are alike.")] = None,
     report: Report = None,
@@ -35,8 +35,7 @@ def evaluate(
     tables.check_column(data, target, "--target")
     segments = None if segment is None else tables.values(data, segment, "--segment")
     users = None if by is None else tables.values(data, by, "--by")
-    if report is not None:
-        check_writable(report, "--report")
+    check_report(report)
     y, w = tables.labels(data, target), tables.weights(data, weight)
     predictions = {name: tables.numbers(data, name, "--prediction") for name in names}
     try:

@@ -22,10 +22,27 @@ except ImportError:  # main() says what to install
 TABLES = "Parquet, CSV or Arrow"
 Table = Annotated[Path, Argument(metavar="TABLE", help=f"The table: {TABLES}, by its suffix.", show_default=False)]
 Target = Annotated[str, Option("--target", help="The column to predict.", show_default=False)]
-Weight = Annotated[str | None, Option(help="A column of row weights (>= 0), for training and for every metric.")]
+Weight = Annotated[str | None, Option(help="A column of row weights (>= 0).")]
+Exposure = Annotated[
+    str | None, Option(help="A column of exposures (> 0), such as years insured: predictions are proportional to it.")
+]
+Offset = Annotated[str | None, Option(help="A column that is added to raw scores.")]
 Drop = Annotated[list[str] | None, Option(help="Columns to leave out, such as keys; repeat, or separate by commas.")]
 Keep = Annotated[list[str] | None, Option(help="Learn from these columns only; repeat, or separate by commas.")]
 SplitColumn = Annotated[str | None, Option("--split", help="A column of train and test; other rows are left out.")]
+TrainColumn = Annotated[str | None, Option("--split", help="Train on the rows with the value train in this column.")]
+Losses = Annotated[
+    list[str] | None,
+    Option(
+        help="A loss or model: tweedie, huberpp:delta=0.3,link=log, bucket, hurdle:loss=gamma; repeat for more.",
+        show_default="all that fit the target",
+    ),
+]
+Engine = Annotated[str, Option(help="lightgbm, xgboost or catboost.")]
+Engines = Annotated[
+    list[str] | None,
+    Option(help="lightgbm, xgboost, catboost, or all (those installed); repeat for more.", show_default="lightgbm"),
+]
 Rounds = Annotated[int, Option(help="Boosting rounds, at most.")]
 LearningRate = Annotated[float, Option(help="Step of each round, above 0.")]
 EarlyStopping = Annotated[
@@ -34,5 +51,6 @@ EarlyStopping = Annotated[
 ]
 Seed = Annotated[int, Option(help="Of the random split and of training.")]
 Jobs = Annotated[int | None, Option(help="Threads.", show_default="all cores")]
+ModelFile = Annotated[Path, Option("--model", help="The file to write the model to.", show_default=False)]
 Segment = Annotated[str | None, Option(help="A column of segments, such as countries: which have the worst sums?")]
 Report = Annotated[Path | None, Option(help="A self-contained HTML page to write.", show_default=False)]

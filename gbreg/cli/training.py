@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import gbreg
 from gbreg._errors import InputError
 from gbreg._files import check_writable, make_folder, write_text
+from gbreg.cli.asked import check_report, engine_names, new_estimator
 from gbreg.cli.options import (
     TABLES,
     Drop,
     EarlyStopping,
+    Engine,
+    Engines,
+    Exposure,
     Jobs,
     Keep,
     LearningRate,
+    Losses,
+    ModelFile,
+    Offset,
     Option,
     Report,
     Rounds,
@@ -24,6 +31,7 @@ from gbreg.cli.options import (
     SplitColumn,
     Table,
     Target,
+    TrainColumn,
     Weight,
     typer,
 )
@@ -47,17 +55,8 @@ def compare(
         float | None,
         Option(help="Share of rows to test on, drawn at random.", show_default="0.2 without other split"),
     ] = None,
-    loss: Annotated[
-        list[str] | None,
-        Option(
-            help="A loss or model: tweedie, huberpp:delta=0.3,link=log, bucket, hurdle:loss=gamma; repeat for more.",
-            show_default="all that fit the target",
-        ),
-    ] = None,
-    engine: Annotated[
-        list[str] | None,
-        Option(help="lightgbm, xgboost, catboost, or all (those installed); repeat for more.", show_default="lightgbm"),
-    ] = None,
+    loss: Losses = None,
+    engine: Engines = None,
     rounds: Rounds = 100,
     learning_rate: LearningRate = 0.1,
     early_stopping: EarlyStopping = None,
@@ -77,7 +76,7 @@ def compare(
     from gbreg import _tables as tables
     from gbreg.compare import parse_model
 
-    estimator = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
+    estimator = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
     losses = None if not loss else [parse_model(text) for text in loss]
     engines = engine_names(engine or ["lightgbm"])
     data = tables.read_table(table)
@@ -87,8 +86,7 @@ def compare(
         tables.check_column(data, segment, "--segment")
         if report is None:
             raise InputError("--segment is for the page: give --report page.html too")
-    if report is not None:
-        check_writable(report, "--report")
+    check_report(report)
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, time, weight))
     rows = tables.prepare(data, target, names, parted, weight)
     notices = []
@@ -160,16 +158,18 @@ def _compare_and_report(
 def fit(
     table: Table,
     target: Target,
-    model: Annotated[Path, Option(help="The file to write the model to.", show_default=False)],
+    model: ModelFile,
     loss: Annotated[
         str, Option(help="A loss or model: tweedie, huberpp:delta=0.3,link=log, bucket, ziln, hurdle:loss=gamma, ...")
     ] = "squared_error",
     param: Annotated[list[str] | None, Option(help="A parameter of it, as name=value; repeat for more.")] = None,
-    engine: Annotated[str, Option(help="lightgbm, xgboost or catboost.")] = "lightgbm",
-    weight: Annotated[str | None, Option(help="A column of row weights (>= 0).")] = None,
+    engine: Engine = "lightgbm",
+    weight: Weight = None,
+    exposure: Exposure = None,
+    offset: Offset = None,
     drop: Drop = None,
     keep: Keep = None,
-    split: Annotated[str | None, Option("--split", help="Train on the rows with the value train in this column.")] = None,
+    split: TrainColumn = None,
     rounds: Rounds = 100,
     learning_rate: LearningRate = 0.1,
     early_stopping: EarlyStopping = None,
@@ -183,32 +183,32 @@ def fit(
     from gbreg import _tables as tables
     from gbreg.compare import fitted_parts, parse_model, with_boosting
 
-    template = _estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
+    template = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
     estimator = with_boosting(parse_model(loss, _parameters(param)), template, engine_names([engine])[0])
-    data = tables.read_table(table)
-    tables.check_column(data, target, "--target")
-    if split is not None:
-        data = tables.rows_of(data, tables.split_rows(data, column=split).train)
-    y, weights = tables.labels(data, target), tables.weights(data, weight)
-    names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, weight))
-    prepared = tables.features(data, names)
+    beside = {"exposure": exposure, "offset": offset}
+    for name, column in beside.items():
+        if column is not None and not isinstance(estimator, gbreg.GBRegressor):
+            raise InputError(f"--{name}: {loss} does not take it: use a loss of one output, such as poisson or tweedie")
+    rows = tables.training_rows(table, target, weight=weight, split=split, beside=beside, drop=drop or (), keep=keep or ())
     check_writable(model, "--model")
-    for notice in prepared.notices:
+    for notice in rows.notices:
         say(notice)
     try:
         with status(f"Training {loss} on {engine}"):
-            estimator.fit(prepared.table, y, weights)
+            estimator.fit(rows.X, rows.y, rows.weight, **rows.carried)
     except ValueError as error:  # what fit refuses before training: labels outside the loss's domain, for example
         raise InputError(" ".join(str(error).split())) from error
     estimator.save(model)
     done = max((part.best_iteration_ for part in fitted_parts(estimator)), default=0)
-    say(f"Trained {loss} on {len(y):,} rows, {done} rounds of {engine}. Saved to {model}")
+    say(f"Trained {loss} on {len(rows.y):,} rows, {done} rounds of {engine}. Saved to {model}")
 
 
 def predict(
     table: Table,
     model: Annotated[Path, Option(help="A file that gbreg fit wrote.", show_default=False)],
     out: Annotated[Path, Option(help=f"The table to write: {TABLES}, by its suffix.", show_default=False)],
+    exposure: Exposure = None,
+    offset: Offset = None,
     keep: Annotated[list[str] | None, Option(help="Columns to copy beside the prediction; repeat, or use commas.")] = None,
     n_jobs: Jobs = None,
 ) -> None:
@@ -229,11 +229,17 @@ def predict(
     check_writable(out, "--out")
     loaded = _load(model)
     names = _trained_on(loaded, model)
+    beside = {"exposure": exposure, "offset": offset}
+    for name, column in beside.items():
+        if (column is not None) != (name in loaded.carried_):
+            has, way = ("none", "leave it out") if column is not None else ("one", f"name its column, --{name} COLUMN")
+            raise InputError(f"--{name}: --model {str(model)!r} was trained with {has}: {way}")
+    carried = tables.carried(data, beside)
     categorical = sorted({names[j] for part in fitted_parts(loaded) for j in part.columns_.categories})
     X = tables.matching(data, names, categorical, f"table {str(table)!r}")
     for part in (*boosted_parts(loaded), *fitted_parts(loaded)):
         part.set_params(n_jobs=n_jobs)
-    predicted = loaded.predict(X)
+    predicted = loaded.predict(X, **carried)
     tables.write_table(data.select(copied).append_column("prediction", [predicted]), out)
     say(f"Predicted {len(predicted):,} rows. Saved to {out}")
 
@@ -270,7 +276,7 @@ def demo(
         tables.prepare(data, datasets.TARGET, names, parted),
         [*default_models()[0], *((loss, engine) for engine in others for loss in ("squared_error", "tweedie"))],
         ["lightgbm"],
-        _estimator(rounds, 0.1, None, 0, n_jobs),
+        new_estimator(rounds, 0.1, None, 0, n_jobs),
         folder,
         title="gbreg demo: what a household spends in the coming week",
         command=command_line(context),
@@ -278,42 +284,6 @@ def demo(
         report=folder / "report.html",
     )
     say(f"Go on with: gbreg compare {path} --target {datasets.TARGET} --drop household_id,week --split split", wrap=False)
-
-
-# -- shared by the commands -------------------------------------------------------------------------------------------
-
-
-def _estimator(rounds: int, learning_rate: float, early_stopping: int | None, seed: int, n_jobs: int | None) -> Any:
-    from gbreg import GBRegressor
-
-    # typer could check ranges too, but says neither the value nor, in some versions, the option.
-    for option, value, least in (("--rounds", rounds, 1), ("--early-stopping", early_stopping, 1), ("--seed", seed, 0)):
-        if value is not None and not least <= value < 2**31:
-            raise InputError(f"{option} {value} must be a whole number from {least} on, below 2^31")
-    if not 0 < learning_rate < float("inf"):
-        raise InputError(f"--learning-rate {learning_rate} must be above 0, such as 0.1")
-    return GBRegressor(
-        n_estimators=rounds,
-        learning_rate=learning_rate,
-        early_stopping_rounds=early_stopping,
-        random_state=seed,
-        n_jobs=n_jobs,
-    )
-
-
-def engine_names(names: Sequence[str]) -> list[str]:
-    """Engine names with "all" spelled out, each known and installed."""
-    from gbreg.compare import installed_engines
-    from gbreg.engines import get_engine
-
-    asked = [part.strip() for name in names for part in name.split(",")]
-    spelled = [engine for name in asked for engine in (installed_engines() if name == "all" else [name])]
-    try:
-        for engine in spelled:
-            get_engine(engine).package()
-    except (ValueError, ImportError) as error:
-        raise InputError(f"--{error}") from error
-    return list(dict.fromkeys(spelled))
 
 
 def _parameters(given: Sequence[str] | None) -> dict[str, Any]:

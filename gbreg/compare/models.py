@@ -134,7 +134,8 @@ def parse_model(text: str, parameters: Mapping[str, Any] | None = None) -> Any:
     if name not in BY_WORD:
         known = sorted({*known_losses(), *BY_WORD})
         raise InputError(
-            f"loss={name!r} is not known: {nearest(ELSEWHERE.get(name.lower(), name), known)}Known are {', '.join(known)}"
+            f"loss={name!r} is not known: {nearest(ELSEWHERE.get(name.lower(), name), known)}Known are {', '.join(known)}, "
+            "and your own once the module that defines it has been imported (gbreg --import MODULE on the command line)"
         )
     cls = BY_WORD[name]
     given = _parameters(text, cls.own_parameters(), parameters)

@@ -12,6 +12,7 @@ import numpy as np
 from gbreg._checks import Floats
 from gbreg.compare.shown import SHOWN, TITLES, badness
 from gbreg.metrics import METRICS
+from gbreg.metrics.chance import chance_level
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Profile:
-    """What the labels look like; shares and quantiles are over train and test rows together, unweighted."""
+    """What the labels look like; shares and quantiles are over train and test rows together, unweighted.
+
+    `chance` is what the ranking of one in 40 random orders of the test rows exceeds, NaN where it is not known.
+    """
 
     n_train: int
     n_test: int
@@ -73,6 +77,7 @@ class Profile:
     p99_over_median: float
     zero_mae: float
     weighted: bool
+    chance: float = math.nan
 
     @classmethod
     def of(
@@ -83,6 +88,7 @@ class Profile:
         positive = y[y > 0]
         tail = float(np.quantile(positive, 0.99) / np.median(positive)) if positive.size else math.nan
         mean_test = float(np.average(test_y, weights=test_weight))
+        chances = [chance_level(metric, (test_y, test_weight)) for metric in ("normalized_gini", "spearman")]
         return cls(
             n_train=train_y.size,
             n_test=test_y.size,
@@ -94,6 +100,7 @@ class Profile:
             p99_over_median=tail,
             zero_mae=METRICS["mae"](test_y, np.zeros(test_y.size), test_weight),
             weighted=test_weight is not None,
+            chance=next((level for level in chances if not math.isnan(level)), math.nan),
         )
 
     @property
@@ -128,6 +135,12 @@ class Results:
     def ranking(self) -> str:
         """The metric that judges ranking: normalised Gini, or Spearman where labels are negative."""
         return "spearman" if math.isnan(self.baseline.normalized_gini) else "normalized_gini"
+
+    @property
+    def ranks_by_chance(self) -> bool:
+        """Whether even the best ranking is none better than chance."""
+        best = self.best(self.ranking)
+        return best is not None and getattr(best, self.ranking) <= self.profile.chance
 
     @property
     def timed(self) -> bool:

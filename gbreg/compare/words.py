@@ -114,8 +114,9 @@ def _alone(board: Results, row: Row) -> list[str]:
     mean, ranking = board.baseline, cell(board.ranking, getattr(row, board.ranking))
     under, over = cell("under_2x", row.under_2x), cell("over_2x", row.over_2x)
     mend = ": calibrate before adding it up" if _needs_calibration(row.pcoc) else ": its numbers can be added up"
+    chance = f", no better than chance ({_chance(board)})" if board.ranks_by_chance else ""
     return [
-        f"Its {_RANKING[board.ranking]} is {ranking}, and {sum_words(row.pcoc)}{mend}.",
+        f"Its {_RANKING[board.ranking]} is {ranking}{chance}, and {sum_words(row.pcoc)}{mend}.",
         f"Its MAE is {number(row.mae)} and its RMSE {number(row.rmse)}; those of a constant are {number(mean.mae)} and "
         f"{number(mean.rmse)}.",
         f"Tenths of the rows, by prediction, are {row.decile_error:.0%} of the mean off on average (decile error).",
@@ -136,6 +137,9 @@ _WINS = {
 
 def _ranking_words(board: Results, row: Row, mark: Mark) -> str:
     called = _called(board, row, mark)
+    if board.ranks_by_chance:
+        best = f"{_RANKING[board.ranking]}, {cell(board.ranking, getattr(row, board.ranking))}"
+        return f"No model ranks better than chance: {called} has the best {best} ({_chance(board)})."
     score = f"{_RANKING[board.ranking]} {getattr(row, board.ranking):.2f}"
     if row.readout == "log_mean":
         mean = _mean_of(board, row)
@@ -143,6 +147,10 @@ def _ranking_words(board: Results, row: Row, mark: Mark) -> str:
     if _needs_calibration(row.pcoc):
         return f"{called} ranks best ({score}), but {sum_words(row.pcoc)}: calibrate before bidding with it."
     return f"{called} ranks best ({score}), and {sum_words(row.pcoc)}: its numbers can be added up."
+
+
+def _chance(board: Results) -> str:
+    return f"one of 40 random orders has more than {cell(board.ranking, board.profile.chance)}"
 
 
 def _mean_of(board: Results, row: Row) -> Row:
@@ -156,7 +164,7 @@ def _contrast(board: Results, row: Row, metric: str) -> str:
     if metric in ("mae", "over_2x", "under_2x", "rmse") and _needs_calibration(row.pcoc):
         return f"; {sum_words(row.pcoc)}"
     best = board.best(board.ranking)
-    if metric != "pcoc" or best is None or best is row:
+    if metric != "pcoc" or best is None or best is row or board.ranks_by_chance:
         return ""
     lost = getattr(best, board.ranking) - getattr(row, board.ranking)
     return f"; its {_RANKING[board.ranking]} is {lost:.3f} below the best" if lost >= 0.001 else ""
@@ -180,6 +188,11 @@ def choice(board: Results, mark: Mark = str) -> str:
         return f"Of {called(rows[0])}, {sum_words(pcoc)}. {advice}"
     ranked = max(rows, key=lambda row: float(getattr(row, key)))
     summed = min(rows, key=lambda row: badness("pcoc", row.pcoc) if row.pcoc == row.pcoc else math.inf)
+    if board.ranks_by_chance:
+        return (
+            "No model here ranks better than chance: look for better features, or test on more rows. The sum of "
+            f"{called(summed)} comes nearest to the truth: {sum_words(summed.pcoc)}."
+        )
     near = [row for row in rows if getattr(row, key) >= getattr(ranked, key) - NEAR]
     both = min(near, key=lambda row: (badness("pcoc", _sum_of(board, row)), -getattr(row, key)))
     total = sum_words(_sum_of(board, both))

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import wraps
 from math import inf
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats
+
+# Numbers that are held at once for rows and buckets: what a core's own cache holds.
+_AT_ONCE = 2**15
+
+Read = TypeVar("Read", bound=Callable[..., Any])
+
+
+def row_blocks(n: int, width: int) -> list[slice]:
+    """Which of n rows to read at once, if each needs that many numbers."""
+    step = max(1, _AT_ONCE // width)
+    return [slice(start, start + step) for start in range(0, max(n, 1), step)]
+
+
+def by_blocks(method: Read) -> Read:
+    """Runs a method of a distribution that returns something a row block after block of rows.
+
+    Arrays that it takes by position hold something a row too; all else is handed on.
+    """
+
+    @wraps(method)
+    def blocked(self: Distribution, *given: Any, **named: Any) -> Any:
+        blocks = row_blocks(len(self), self._width)
+        if len(blocks) == 1:
+            return method(self, *given, **named)
+        parts = [method(self[b], *(a[b] if isinstance(a, np.ndarray) else a for a in given), **named) for b in blocks]
+        return tuple(map(np.concatenate, zip(*parts, strict=True))) if type(parts[0]) is tuple else np.concatenate(parts)
+
+    return blocked  # type: ignore[return-value]
 
 
 def column(values: ArrayLike, n: int, name: str, finite: bool = True) -> Floats:
@@ -50,6 +80,11 @@ class Distribution(ABC):
     @abstractmethod
     def mean(self) -> Floats:
         """E[Y]."""
+
+    @property
+    def _width(self) -> int:
+        """How many numbers a row needs while it is read: methods that need many go by blocks of rows."""
+        return 1
 
     def mode(self) -> Floats:
         """The likeliest value; each class says how it weighs single values against densities."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri, owens_t
 
 from gbreg._checks import Floats
-from gbreg.distribution.base import Distribution, check_scale, column, mapped, safe_log
+from gbreg.distribution.base import Distribution, by_blocks, check_scale, column, mapped, safe_log
 
 
 class LogNormalDistribution(Distribution):
@@ -188,6 +188,10 @@ class ZeroInflated(Distribution):
     def __len__(self) -> int:
         return len(self.positive)
 
+    @property
+    def _width(self) -> int:
+        return self.positive._width
+
     def __getitem__(self, rows: Any) -> ZeroInflated:
         return ZeroInflated(self.probability_positive[rows], self.positive[rows])
 
@@ -241,7 +245,10 @@ class ZeroInflated(Distribution):
         return p * self.positive._log_below(self._positive_levels(levels), scale)
 
     def crps(self, y: ArrayLike) -> Floats:
-        y = column(y, len(self), "y")
+        return self._crps(column(y, len(self), "y"))
+
+    @by_blocks
+    def _crps(self, y: Floats) -> Floats:
         p = self.probability_positive
         return (1.0 - p) * np.abs(y) + p * (self.positive.crps(y) - (1.0 - p) * self.positive.crps(0.0))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats
-from gbreg.distribution.base import Distribution, check_scale, column
+from gbreg.distribution.base import Distribution, by_blocks, check_scale, column
 
 
 class Recalibrated(Distribution):
@@ -55,6 +55,10 @@ class Recalibrated(Distribution):
     def __len__(self) -> int:
         return len(self.base)
 
+    @property
+    def _width(self) -> int:
+        return self.base._width
+
     def __getitem__(self, rows: Any) -> Recalibrated:
         return Recalibrated(self.base[rows], self.levels, self.heights)
 
@@ -73,6 +77,7 @@ class Recalibrated(Distribution):
     def _inverse(self, levels: Floats) -> Floats:
         return self.base._inverse(np.interp(levels, self.heights, self.levels))
 
+    @by_blocks
     def _areas(self, t: Floats) -> tuple[Floats, ...]:
         # In each piece G(F) is a + slope * F and 1 - G(F) is b + slope * (1 - F): a is 0 in the first, b in the last.
         here = np.array([t, *self.base._areas(t)])
@@ -98,6 +103,7 @@ class Recalibrated(Distribution):
     def _offset(self, k: int) -> float:
         return float((1.0 - self.heights[k + 1]) - self._slopes[k] * (1.0 - self.levels[k + 1]))
 
+    @by_blocks
     def _beyond(self, t: Floats) -> Floats:
         here = np.array([t, self.base._beyond(t)])
         total, since = np.zeros(len(self)), here
@@ -111,6 +117,7 @@ class Recalibrated(Distribution):
             since = following
         return total
 
+    @by_blocks
     def mean(self) -> Floats:
         least = self.base.quantile(0.0)
         return least + self._beyond(least)
@@ -130,6 +137,7 @@ class Recalibrated(Distribution):
         check_scale(scale)
         return self._log_below(np.ones((len(self), 1)), scale)[:, 0]
 
+    @by_blocks
     def _log_below(self, levels: Floats, scale: float) -> Floats:
         at = np.interp(levels, self.heights, self.levels)
         knots = self.base._log_below(np.broadcast_to(self.levels, (len(self), self.levels.size)), scale)
@@ -138,6 +146,7 @@ class Recalibrated(Distribution):
         k, row = np.clip(np.searchsorted(self.levels, at, side="right") - 1, 0, self._slopes.size - 1), np.arange(len(self))
         return whole[row[:, None], k] + self._slopes[k] * (self.base._log_below(at, scale) - knots[row[:, None], k])
 
+    @by_blocks
     def _likeliest(self, levels: Floats, slopes: Floats) -> Floats:
         theirs = np.interp(levels, self.heights, self.levels)
         ends = np.sort(np.hstack([theirs, np.broadcast_to(self.levels, (len(self), self.levels.size))]), axis=1)

@@ -12,8 +12,9 @@ from gbreg.engines.objective import Objective
 from gbreg.engines.packages import is_installed
 from gbreg.engines.rows import Features, Rows
 from gbreg.engines.scores import scores_shape
-from gbreg.engines.task import Task, Trained, TreeParameters
+from gbreg.engines.task import Task, Trained
 from gbreg.engines.threads import thread_count, training_threads
+from gbreg.engines.trees import TreeParameters, Trees
 from gbreg.engines.xgboost import XGBoost
 
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (LightGBM(), XGBoost(), CatBoost())}
@@ -48,6 +49,7 @@ __all__ = [
     "Task",
     "Trained",
     "TreeParameters",
+    "Trees",
     "get_engine",
     "installed_engines",
     "scores_shape",

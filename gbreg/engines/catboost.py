@@ -171,7 +171,7 @@ class CatBoost(Engine):
         callbacks = [*task.callbacks, StopWhenAsked(monitor, watch, objective)]
         booster = catboost.CatBoost(params)
         try:
-            with self._binned(task, params) as (pool, *sets):
+            with self._binned(task, params, raised) as (pool, *sets):
                 booster.fit(pool, eval_set=sets or None, callbacks=callbacks)
         finally:
             if objective is not None and objective.error is not None:
@@ -226,8 +226,10 @@ class CatBoost(Engine):
             params.setdefault("model_shrink_rate", 0.0)
         if params["bootstrap_type"] == "No":  # of all rows
             params.pop("subsample", None)
+        idle = sorted(name for name in _NO_START if p.engine_params.get(name))
+        if idle and task.rows.X.offset is not None:
+            raise ValueError(f"engine_params: {idle}: catboost leaves them out where rows have offsets: leave them out")
         if objective is None:
-            idle = sorted(name for name in _NO_START if p.engine_params.get(name))
             if idle:
                 raise ValueError(
                     f"engine_params: {idle}: catboost leaves them out where training starts from the intercept, as that of "
@@ -244,10 +246,10 @@ class CatBoost(Engine):
             params["loss_function"] = objective
         return {**params, "boost_from_average": False}
 
-    def _binned(self, task: Task, params: dict[str, Any]) -> AbstractContextManager[Any]:
+    def _binned(self, task: Task, params: dict[str, Any], raised: float) -> AbstractContextManager[Any]:
         """The pools of training and evaluation rows; those that are shared quantised, in the bins of the training rows."""
         every = [task.rows, *task.monitor.sets]
-        fields = [self._fields(task, rows) for rows in every]
+        fields = [self._fields(task, rows, raised) for rows in every]
 
         X = task.rows.X
         shared = sharing() and not (X.categorical or scipy.sparse.issparse(X.values) or _OF_BINS & set(params))
@@ -275,16 +277,19 @@ class CatBoost(Engine):
             key, [a for rows, f in zip(every, fields, strict=True) for a in (rows.X.values, f["label"])], make, renew
         )
 
-    def _fields(self, task: Task, rows: Rows) -> dict[str, Any]:
-        """Labels, weights and starting scores as CatBoost takes them."""
+    def _fields(self, task: Task, rows: Rows, raised: float) -> dict[str, Any]:
+        """Labels, weights and starting scores as CatBoost takes them; `raised` is what its scores are multiplied by."""
         rows = task.as_trained(rows)
         weight = rows.weight
         if weight is not None and task.native is None:
             weight = weight / _mean_weight(rows)
         label, start = rows.y, None
         if task.native is not None:
-            raised = _native_raise(task)
             label, start = label * raised, np.tile(task.loss.intercept_ * raised, (rows.X.n_rows, 1))
+            if rows.X.offset is not None:
+                start += rows.X.offset[:, None] * raised
+        elif rows.X.offset is not None:
+            start = rows.X.offset[:, None] * raised
         elif task.n_outputs > 1:
             label = np.tile(label[:, None], task.n_outputs)  # one target an output, or CatBoost grows no such model
         return {"label": as_single(label, "labels"), "weight": as_single(weight, "weights"), "baseline": start}
@@ -301,7 +306,8 @@ class CatBoost(Engine):
         return {"data": frame, "cat_features": list(X.categorical), "feature_names": names}
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
-        raw = booster.predict(self.own_matrix(X), prediction_type="RawFormulaVal", thread_count=n_threads)
+        matrix = self.own_matrix(X) if X.categorical else X.values
+        raw = booster.predict(matrix, prediction_type="RawFormulaVal", thread_count=n_threads)
         return np.asarray(raw, dtype=np.float64)
 
     def own_matrix(self, X: Features) -> Any:
@@ -375,7 +381,8 @@ def _native_raise(task: Task) -> float:
     """
     if task.native is None or task.native.name not in _WITH_UNIT:
         return 1.0
-    return 1.0 / math.sqrt(power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0]))
+    away = task.as_trained(task.rows).y - task.rows.X.from_start(task.loss.intercept_)
+    return 1.0 / math.sqrt(power_of_four(away))
 
 
 def _mean_weight(rows: Rows) -> float:

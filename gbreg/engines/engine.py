@@ -18,8 +18,9 @@ from gbreg.engines.native import keeps_digits
 from gbreg.engines.packages import package
 from gbreg.engines.parameters import own_parameters
 from gbreg.engines.rows import Features, Singles
-from gbreg.engines.task import Task, Trained, TreeParameters
+from gbreg.engines.task import Task, Trained
 from gbreg.engines.threads import thread_count
+from gbreg.engines.trees import TreeParameters
 from gbreg.losses.base import Loss
 from gbreg.losses.native import NativeForm
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gbreg._checks import Floats
-from gbreg._compat import lightgbm_aliases
+from gbreg._compat import lightgbm_aliases, lightgbm_row
 from gbreg.engines.binned import binned
 from gbreg.engines.callables.lightgbm import EvalMetric, Feval, NativeObjective, SklearnObjective, StopWhenAsked, Watch
 from gbreg.engines.constraints import place_constraints
@@ -223,17 +223,21 @@ class LightGBM(Engine):
     def _fields(self, task: Task, rows: Rows) -> dict[str, Any]:
         """Labels, weights and starting scores as LightGBM takes them."""
         trained = task.as_trained(rows)
-        start = task.loss.intercept_
-        if task.native is not None and is_renewed(task.native):
-            start = start.astype(np.float32)  # as labels are: a label that is the median has no sign, whatever the unit
+        start = rows.X.offset
+        if task.native is not None:
+            constants = task.loss.intercept_
+            if is_renewed(task.native):  # as labels are: a label that is the median has no sign, whatever the unit
+                constants = constants.astype(np.float32).astype(np.float64)
+            start = rows.X.from_start(np.repeat(constants, rows.X.n_rows))  # class by class, as LightGBM wants it
         return {
             "label": as_single(trained.y, "labels"),
             "weight": as_single(trained.weight, "weights"),
-            # class by class, as LightGBM wants it
-            "init_score": None if task.native is None else np.repeat(start.astype(np.float64), rows.X.n_rows),
+            "init_score": start,
         }
 
     def predict_raw(self, booster: Any, X: Features, n_threads: int = 1) -> Floats:
+        if X.n_rows == 1 and isinstance(X.values, np.ndarray):
+            return lightgbm_row(booster, X.values)
         with openmp_threads(n_threads, self.module):
             return np.asarray(booster.predict(X.values, raw_score=True, num_threads=0), dtype=np.float64)
 

@@ -72,7 +72,8 @@ class Monitor:
         self._best = math.inf
         if self.keep is not None:
             rows = self.sets[0]
-            constant = self._measured(rows, np.resize(loss.intercept_, scores_shape(loss, rows.y.size)))
+            start = rows.X.from_start(np.resize(loss.intercept_, scores_shape(loss, rows.y.size)))
+            constant = self._measured(rows, start)
             score = self._signed(constant[self._watched])
             self._best = math.inf if math.isnan(score) else score
 

@@ -68,7 +68,8 @@ class Objective:
         self.run: kernels.Pass | kernels.RowPass
         if isinstance(loss, VectorLoss):
             loss.check_hessian(self.hessian)
-            self.run = kernels.RowPass(loss.spec(), loss.arguments(), offset=self.offset, scale=factor / loss.hessian_scale_)
+            scale = factor / loss.hessian_scale_
+            self.run = kernels.RowPass(loss.training_spec(), loss.arguments(), offset=self.offset, scale=scale)
         else:
             self.run = kernels.Pass(
                 loss.spec(),
@@ -127,15 +128,18 @@ class Objective:
         shape = scores_shape(self.loss, labels.size)
         weight = np.ones(labels.size, dtype) if rows.weight is None else rows.weight.astype(dtype)
         gradient, hess = np.empty(shape, dtype), np.empty(shape, dtype)
-        self.fill(labels, np.zeros(shape, dtype), weight, (gradient, hess), self.n_threads)
+        start = rows.X.from_start(np.zeros(shape)).astype(dtype)
+        self.fill(labels, start, weight, (gradient, hess), self.n_threads)
         return power_of_four(gradient)
 
     def fill(self, y: Any, raw: Any, weight: Any, out: tuple[Any, Any], n_threads: int) -> None:
         """One pass of the kernel into `out`."""
+        y, raw = _as_floats(y), _as_floats(raw)
         if isinstance(self.loss, VectorLoss):
             raw, *both = (a if a.ndim == 2 else a[:, None] for a in (raw, *out))
             out = both[0], both[1]
-        bad = self.run(y, raw, weight, out, n_threads)
+        labels = self.loss.label_numbers(y) if isinstance(self.loss, VectorLoss) else y
+        bad = self.run(labels, raw, weight, out, n_threads)
         if bad:
             row = int(np.argwhere(~(np.isfinite(out[0]) & np.isfinite(out[1])))[0, 0])
             score = np.squeeze(raw[row] + self.offset)
@@ -143,3 +147,9 @@ class Objective:
                 f"{self.loss!r}: gradient or Hessian of {bad:,} rows is not finite in round {self.round}, first at "
                 f"{self.row_name} {row} (y={y[row]:g}, raw score {score}): lower learning_rate, or use another link or loss"
             )
+
+
+def _as_floats(values: Any) -> Any:
+    """Kernels read memory as it is: what is not float32 or float64 of this machine, such as integers, is converted."""
+    kind = values.dtype
+    return values if kind.char in "fd" and kind.isnative else values.astype(np.float64)

@@ -31,6 +31,8 @@ class Features:
         plain values.
     ranked : tuple of int
         Which columns hold ranks in place of their values.
+    offset : ndarray of shape (n_samples,) or None
+        What is added to the raw scores that the features give.
     """
 
     values: Any
@@ -38,10 +40,15 @@ class Features:
     names: tuple[str, ...] | None = None
     categories: tuple[tuple[Any, ...], ...] = ()
     ranked: tuple[int, ...] = ()
+    offset: Floats | None = None
 
     @property
     def n_rows(self) -> int:
         return int(self.values.shape[0])
+
+    def from_start(self, scores: Floats) -> Floats:
+        """Raw scores of these rows, shape (n_samples,), with their offset."""
+        return scores if self.offset is None else scores + self.offset
 
     def vary(self) -> bool:
         """Whether any column holds two values: LightGBM and CatBoost die of tables in which none does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,28 +16,10 @@ from gbreg.engines.native import own_curvature
 from gbreg.engines.objective import Objective
 from gbreg.engines.rows import Rows
 from gbreg.engines.scores import TrainableLoss
+from gbreg.engines.trees import TreeParameters
 from gbreg.links import get_link
 from gbreg.losses.native import NativeForm
 from gbreg.losses.vector import VectorLoss
-
-
-@dataclass(frozen=True)
-class TreeParameters:
-    """The parameters that mean the same on every engine; each maps them once to its own names."""
-
-    n_estimators: int = 100
-    learning_rate: float = 0.1
-    max_leaves: int = 31
-    max_depth: int | None = None
-    min_child_samples: int = 20
-    subsample: float = 1.0
-    colsample: float = 1.0
-    reg_lambda: float = 0.0
-    max_bins: int = 255
-    hessian: str = "safe"
-    random_state: int | None = None
-    n_threads: int = 1
-    engine_params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

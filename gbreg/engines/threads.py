@@ -56,8 +56,7 @@ def training_threads(n_jobs: int | None) -> int:
 def _asked(n_jobs: int | None) -> int:
     if n_jobs is None:
         n_jobs = int(os.environ.get("OMP_NUM_THREADS") or -1)
-    cores = joblib.cpu_count()
-    return max(1, cores + 1 + n_jobs if n_jobs < 0 else n_jobs)
+    return max(1, joblib.cpu_count() + 1 + n_jobs if n_jobs < 0 else n_jobs)
 
 
 @contextmanager
@@ -68,8 +67,16 @@ def openmp_threads(n: int, package: str) -> Iterator[None]:
     """
     if package not in _OPENMP:
         _OPENMP[package] = ThreadpoolController().select(user_api="openmp")
-    with _OPENMP[package].limit(limits=allowed(int(n) if int(n) > 0 else thread_count(None))):
+    wanted = allowed(int(n) if int(n) > 0 else thread_count(None))
+    before = [(library, library.num_threads) for library in _OPENMP[package].lib_controllers]
+    for library, number in before:
+        if number != wanted:
+            library.set_num_threads(wanted)
+    try:
         yield
+    finally:
+        for library, number in before:
+            library.set_num_threads(number)
 
 
 # The OpenMP libraries that were loaded when a package was first used: each may bring its own.

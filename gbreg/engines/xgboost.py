@@ -17,7 +17,7 @@ from gbreg.engines.binned import binned
 from gbreg.engines.callables.xgboost import CustomMetric, EvalMetric, NativeObjective, SklearnObjective, Watch, listener
 from gbreg.engines.constraints import place_constraints
 from gbreg.engines.engine import Engine, normalised
-from gbreg.engines.native import goes_part_of_the_way, is_renewed, step_limit, within_limit
+from gbreg.engines.native import all_equal, goes_part_of_the_way, is_renewed, step_limit, within_limit
 from gbreg.engines.rows import Features, Rows, as_single, safe_names
 from gbreg.engines.scores import power_of_four
 from gbreg.engines.task import Task
@@ -221,7 +221,7 @@ class XGBoost(Engine):
         every = [task.rows, *task.monitor.sets]
         trained = [_trained(task, rows) for rows in every]
         X = task.rows.X
-        key = (self.name, X.names, X.categorical, params["max_bin"])
+        key = (self.name, X.names, X.categorical, params["max_bin"], X.offset is None)
 
         def make() -> list[Any]:
             data = [self._matrix(task.rows, params)]
@@ -234,6 +234,9 @@ class XGBoost(Engine):
                 matrix.set_label(as_single(rows.y, "labels"))
                 if rows.weight is not None:
                     matrix.set_weight(as_single(rows.weight, "weights"))
+                if rows.X.offset is not None:  # takes the place of base_score
+                    start = 0.0 if task.native is None else task.loss.intercept_[0]
+                    matrix.set_base_margin(as_single(start + rows.X.offset, "offsets"))
 
         # Weights of a native form are not those of the rows: in another unit they would give other bins.
         kind = "kernel" if task.native is None else task.native.name
@@ -242,7 +245,7 @@ class XGBoost(Engine):
     def _matrix(self, rows: Rows, params: dict[str, Any], reference: Any = None) -> Any:
         xgb, X = self.package(), rows.X
         given = {
-            "weight": as_single(rows.weight, "weights"),
+            "weight": None if all_equal(rows.weight) else as_single(rows.weight, "weights"),  # whose sums round
             "feature_names": safe_names(X),
             "feature_types": _types(X),
         }
@@ -383,4 +386,4 @@ def _native_gain(task: Task) -> float:
     """`Objective.typical_gain` of a native form: a number for squared error, whose gradients have the labels' unit."""
     if task.native is None or task.native.name != "squared_error":
         return 1.0
-    return power_of_four(task.as_trained(task.rows).y - task.loss.intercept_[0])
+    return power_of_four(task.as_trained(task.rows).y - task.rows.X.from_start(task.loss.intercept_))

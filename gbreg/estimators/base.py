@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from gbreg._checks import Floats
-from gbreg._columns import Columns, check_columns
+from gbreg._checks import Floats, check_fitted
+from gbreg._columns import Table, check_columns
 from gbreg._compat import Interval, StrOptions
 from gbreg.calibration import CALIBRATORS, AnyCalibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
-from gbreg.engines import get_engine
-from gbreg.estimators.model import Model, check_distributional
+from gbreg.engines import Trees, get_engine
+from gbreg.estimators.model import Model, check_distributional, distributional
 from gbreg.estimators.readout import Functional
-from gbreg.estimators.rows import Sample, as_pairs, check_groups, hold_out
+from gbreg.estimators.rows import Sample, as_pairs, check_groups, check_same, hold_out, of_sets
 from gbreg.losses.base import Loss
 
 if TYPE_CHECKING:
@@ -29,27 +29,19 @@ METHODS = [StrOptions({*CALIBRATORS, "pit"}), *get_args(AnyCalibrator)]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class BoostedRegressor(Model, ABC):
+class BoostedRegressor(Model, Trees, ABC):
     """Base of the estimators that train boosters: engine, trees, early stopping, curvature. `GBRegressor` explains them.
 
-    Parameters are fields, here for all estimators; those of a subclass's own stand in it alone.
+    Parameters are fields: those of trees stand in `Trees`, here the others for all estimators, and those of a subclass's own
+    in it alone.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Trees.allowed,
         "engine": [str],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "max_leaves": [Interval(Integral, 2, None, closed="left")],
-        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
-        "min_child_samples": [Interval(Integral, 1, None, closed="left")],
-        "subsample": [Interval(Real, 0, 1, closed="right")],
-        "colsample": [Interval(Real, 0, 1, closed="right")],
-        "reg_lambda": [Interval(Real, 0, None, closed="left")],
-        "max_bins": [Interval(Integral, 2, 65535, closed="both")],
         "early_stopping_rounds": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "eval_metric": [str, callable],
-        "hessian": [StrOptions({"safe", "exact", "expected"})],
         "native": [StrOptions({"auto"}), "boolean"],
         "calibration": [*METHODS, None],
         "engine_params": [dict, None],
@@ -59,19 +51,9 @@ class BoostedRegressor(Model, ABC):
     }
 
     engine: str = "lightgbm"
-    n_estimators: int = 100
-    learning_rate: float = 0.1
-    max_leaves: int = 31
-    max_depth: int | None = None
-    min_child_samples: int = 20
-    subsample: float = 1.0
-    colsample: float = 1.0
-    reg_lambda: float = 0.0
-    max_bins: int = 255
     early_stopping_rounds: int | None = None
     validation_fraction: float = 0.1
     eval_metric: Any = "loss"
-    hessian: str = "safe"
     native: str | bool = "auto"
     calibration: str | AnyCalibrator | None = None
     engine_params: dict[str, Any] | None = None
@@ -87,8 +69,12 @@ class BoostedRegressor(Model, ABC):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        eval_offset: Any = None,
+        eval_exposure: Any = None,
         groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
@@ -103,8 +89,14 @@ class BoostedRegressor(Model, ABC):
         y : array-like of shape (n_samples,)
             In the unit of the target, inside the domain of the loss.
         sample_weight : array-like of shape (n_samples,), optional
+        offset : array-like of shape (n_samples,), optional
+            Added to every row's raw score, at `predict` too. Of `GBRegressor` with losses of one output.
+        exposure : array-like of shape (n_samples,), optional
+            Multiplies every row's prediction, at `predict` too: the years a policy ran, the days a customer was seen. Above
+            0, of `GBRegressor` with losses of one output on the log link, where it is an offset of its logarithm.
         eval_set : (X, y) or list of them, optional
-        eval_sample_weight : array or list of arrays, optional
+        eval_sample_weight, eval_offset, eval_exposure : array or list of arrays, optional
+            Of the rows of `eval_set`.
         groups : array-like of shape (n_samples,), optional
             What must not be torn apart where rows are held out, such as customers: rows of one group share their future.
         callbacks : list, optional
@@ -118,7 +110,7 @@ class BoostedRegressor(Model, ABC):
         Raises
         ------
         ValueError
-            Before training, for parameters, labels or weights that are not allowed.
+            Before training, for parameters, labels, weights, offsets or exposures that are not allowed.
         TypeError
             Before training, for calibration "pit" and a model that predicts no distribution.
         FloatingPointError
@@ -130,12 +122,15 @@ class BoostedRegressor(Model, ABC):
         engine.own(self.engine_params)  # its errors come before all work
         calibrator = self._new_calibrator()
         self._begin()
-        rows = Sample.of(self, X, y, sample_weight)
+        carried = {"offset": offset, "exposure": exposure}
+        rows = Sample.of(self, X, y, sample_weight, carried=carried)
+        self._check_carried(tuple(rows.table.carried))
         check_columns(self, X, reset=True)
         rows = rows.named(getattr(self, "feature_names_in_", None))
         together = check_groups(groups, rows.y.size)
         self._learn(rows)
-        watched = self._eval_sets(eval_set, eval_sample_weight, rows.table.columns)
+        beside = {"offset": eval_offset, "exposure": eval_exposure}
+        watched = self._eval_sets(eval_set, eval_sample_weight, beside, rows.table)
         unseen, train = watched[:1], rows
         used = rows.counting
         stops = self.early_stopping_rounds is not None and np.ptp(rows.y[used]) > 0  # one label is predicted, in no round
@@ -171,12 +166,24 @@ class BoostedRegressor(Model, ABC):
     def _distribution(self, X: Any) -> Distribution:
         """Distributions before calibration; `TypeError` where there are none."""
 
-    def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, columns: Columns) -> list[Sample]:
+    def _check_carried(self, names: tuple[str, ...]) -> None:
+        """`ValueError` for what the model cannot take of the rows beside their features, by name."""
+        if names:
+            raise ValueError(
+                f"{names[0]}: {type(self).__name__} does not take it: use a GBRegressor with a loss of one output, such as "
+                "GBRegressor('poisson') or GBRegressor('tweedie')"
+            )
+
+    def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, carried: dict[str, Any], train: Table) -> list[Sample]:
+        pairs = as_pairs(eval_set, eval_sample_weight)
+        each = {name: of_sets(values, len(pairs), f"eval_{name}") for name, values in carried.items()}
         sets = []
-        for i, ((X, y), weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
+        for i, ((X, y), weight) in enumerate(pairs):
             check_columns(self, X, reset=False)
             try:
-                rows = Sample.of(self, X, y, weight, columns)
+                own = {name: values[i] for name, values in each.items()}
+                rows = Sample.of(self, X, y, weight, train.columns, own)
+                check_same(set(rows.table.carried), set(train.carried), "eval_")
                 self.check_labels(rows.y)
             except ValueError as error:
                 raise ValueError(f"eval_set[{i}]: {error}") from error
@@ -211,14 +218,18 @@ class BoostedRegressor(Model, ABC):
         return None if self.calibration is None else new_calibrator(self.calibration, self, "calibration")
 
     def _to_read(self, functional: Functional) -> Functional:
-        """What to read from the predicted distribution; None for the prediction that needs none."""
+        check_fitted(self, "calibrator_")
         recalibrated = self.calibrator_ is not None and self.calibrator_.maps_distributions
         return "mean" if functional is None and recalibrated else functional
 
-    def _calibrated(self, prediction: Floats) -> Floats:
-        return prediction if self.calibrator_ is None else self.calibrator_.of_points(prediction)
+    def _predicted(self, X: Any) -> Floats:
+        decoded = self._decoded(X)
+        return decoded if self.calibrator_ is None else self.calibrator_.of_points(decoded)
 
-    def _recalibrated(self, distribution: Distribution) -> Distribution:
+    @distributional
+    def predict_distribution(self, X: Any) -> Distribution:
+        """The distribution of every row's label, recalibrated if `calibration` is "pit", else as the model has it."""
+        distribution = self._distribution(X)
         return distribution if self.calibrator_ is None else self.calibrator_.of_distributions(distribution)
 
     def __sklearn_tags__(self) -> Any:

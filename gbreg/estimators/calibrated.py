@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from gbreg._checks import Floats, check_sample_weight
+from gbreg._checks import Floats, check_fitted, check_sample_weight
 from gbreg._columns import check_features, n_rows, segment_column, take_rows
 from gbreg._compat import HasMethods, Interval, StrOptions
 from gbreg.calibration import AnyCalibrator, SegmentedCalibrator
@@ -23,7 +23,6 @@ from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.model import Model, check_distributional, distributional
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.preset import Preset
-from gbreg.estimators.readout import Functional, read
 from gbreg.estimators.regressor import GBRegressor, check_order
 from gbreg.estimators.rows import as_labels, check_groups
 from gbreg.links import REALS
@@ -235,20 +234,8 @@ class CalibratedRegressor(Model):
     def _segments(self, X: Any) -> Any:
         return None if self.segment_index_ is None else segment_column(X, self.segment_index_, "segment")[1]
 
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
-        """Calibrated predictions of shape (n_samples,), in the unit of the target.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        functional : {"mean", "median", "mode", "log_mean"}, float or None
-            What to read from `predict_distribution`; a float in (0, 1) is a quantile. None is the calibrated prediction:
-            the mean if `method` is "pit".
-        """
-        check_is_fitted(self, "calibrator_")
-        if functional is not None:
-            self.check_distributional()
-            return read(self.predict_distribution(X), functional)
+    def _predicted(self, X: Any) -> Floats:
+        check_fitted(self, "calibrator_")
         X = check_features(self, X, reset=False)
         if self.calibrator_.maps_distributions:
             return self.predict_distribution(X).mean()
@@ -257,14 +244,9 @@ class CalibratedRegressor(Model):
     @distributional
     def predict_distribution(self, X: Any) -> Distribution:
         """The distribution of every row's label, recalibrated if `method` is "pit", else as the estimator predicts it."""
-        check_is_fitted(self, "calibrator_")
+        check_fitted(self, "calibrator_")
         distribution: Distribution = self.estimator_.predict_distribution(check_features(self, X, reset=False))
         return self.calibrator_.of_distributions(distribution)
-
-    @distributional
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
-        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self.predict_distribution(X).quantile(q)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

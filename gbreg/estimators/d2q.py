@@ -10,9 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, get_tags
-from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats, check_sample_weight
+from gbreg._checks import Floats, check_fitted, check_sample_weight
 from gbreg._columns import check_features, numeric_column
 from gbreg._compat import HasMethods, Interval
 from gbreg._discretize import bucket_of, make_edges
@@ -219,15 +218,15 @@ class D2QRegressor(Model):
 
     def predict_rank(self, X: Any) -> Floats:
         """The predicted rank of each row within its group, in [0, 1]: what compares rows of different durations."""
-        check_is_fitted(self, "estimator_")
+        check_fitted(self, "estimator_")
         return np.clip(np.asarray(self.estimator_.predict(X), dtype=np.float64), 0.0, 1.0)
 
-    def predict(self, X: Any) -> Floats:
-        """Each group's quantile function at the predicted ranks, shape (n_samples,), in the unit of the target.
+    def _predicted(self, X: Any) -> Floats:
+        """Each group's quantile function at the predicted ranks.
 
         It is linear between the mid-ranks of the training labels, flat beyond, and gives a label back at its own rank.
         """
-        check_is_fitted(self, "estimator_")
+        check_fitted(self, "estimator_")
         X = check_features(self, X, reset=False)
         return self._by_group(self._groups(self._duration(X)), self.predict_rank(X), self.ranks_, self.values_)
 

@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length, get_tags
-from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats, check_inside, check_sample_weight
+from gbreg._checks import Floats, check_fitted, check_inside, check_sample_weight
 from gbreg._columns import Table, check_features, n_rows
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.model import Model, check_distributional, distributional
 from gbreg.estimators.parts import as_sets, fit_part, rows_where
-from gbreg.estimators.readout import Functional, read
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.estimators.rows import as_labels, check_groups
 from gbreg.links import NON_NEGATIVE
@@ -170,26 +168,15 @@ class HurdleRegressor(Model):
 
     def predict_probability(self, X: Any) -> Floats:
         """P(y > 0) of every row, shape (n_samples,)."""
-        check_is_fitted(self, "probability_")
+        check_fitted(self, "probability_")
         X = check_features(self, X, reset=False)
         if self.classifier_ is None:
             return np.full(n_rows(X), self.probability_)
-        if is_classifier(self.classifier_):
+        if not isinstance(self.classifier_, Model) and is_classifier(self.classifier_):
             return np.asarray(self.classifier_.predict_proba(X)[:, 1], dtype=np.float64)
         return np.clip(np.asarray(self.classifier_.predict(X), dtype=np.float64), 0.0, 1.0)
 
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
-        """Predictions of shape (n_samples,): the mean or, with a regressor that predicts distributions, any readout.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        functional : {"mean", "median", "mode", "log_mean"}, float or None
-            None multiplies the probability with the regressor's own prediction; a float in (0, 1) is a quantile.
-        """
-        if functional is not None:
-            self.check_distributional()
-            return read(self.predict_distribution(X), functional)
+    def _predicted(self, X: Any) -> Floats:
         probability = self.predict_probability(X)
         return probability if self.regressor_ is None else probability * np.asarray(self.regressor_.predict(X))
 
@@ -203,11 +190,6 @@ class HurdleRegressor(Model):
 
     def check_distributional(self) -> None:
         check_distributional(self.regressor)
-
-    @distributional
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
-        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self.predict_distribution(X).quantile(q)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

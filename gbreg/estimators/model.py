@@ -7,12 +7,42 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.metaestimators import available_if
 
 from gbreg._archive import Savable
 from gbreg._checks import Floats, check_inside
+from gbreg.estimators.readout import Functional, read
 from gbreg.links import REALS, Interval
+
+
+def _no_distribution(estimator: Any) -> TypeError:
+    return TypeError(
+        f"{type(estimator).__name__} predicts no distribution: use a GBRegressor with a distributional loss, such as "
+        "GBRegressor('log_normal')"
+    )
+
+
+def check_distributional(estimator: Any) -> None:
+    """`TypeError` for any estimator, fitted or not, that predicts no distribution: those of gbreg say why."""
+    if hasattr(estimator, "check_distributional"):
+        estimator.check_distributional()
+    elif not hasattr(estimator, "predict_distribution"):
+        raise _no_distribution(estimator)
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def distributional(method: Method) -> Method:
+    """Offers a method where the estimator predicts distributions; elsewhere the error's cause says why it does not."""
+
+    def predicts(estimator: Any) -> bool:
+        check_distributional(estimator)
+        return True
+
+    return available_if(predicts)(method)  # type: ignore[no-any-return]
 
 
 class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,9 +58,12 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         The labels it takes.
     booster_predicts : bool
         Whether it has one booster, whose own predictions are the model's.
+    carried_ : tuple of str
+        What `fit` was given of "offset" and "exposure", and `predict` needs.
     """
 
     word: ClassVar[str] = ""
+    carried_: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -82,6 +115,36 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """`TypeError` unless the estimator, fitted or not, predicts distributions."""
         raise _no_distribution(self)
 
+    def predict(self, X: Any, functional: Functional = None) -> Floats:
+        """Predictions of shape (n_samples,), in the unit of the target.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        functional : {"mean", "median", "mode", "log_mean"}, float or None
+            What to read from the predicted distribution, of estimators that predict one: "log_mean" ranks, "mean" bids, a
+            float in (0, 1) is a quantile. None is the estimator's own prediction, calibrated if it calibrates; readouts of a
+            distribution are calibrated by "pit" alone, with which None is read from the distribution too.
+        """
+        functional = self._to_read(functional)
+        if functional is None:
+            return self._predicted(X)
+        self.check_distributional()
+        return read(self.predict_distribution(X), functional)
+
+    def _to_read(self, functional: Functional) -> Functional:
+        """What to read from the predicted distribution; None for the prediction that needs none."""
+        return functional
+
+    def _predicted(self, X: Any) -> Floats:
+        """What is predicted where nothing is read from a distribution."""
+        raise NotImplementedError
+
+    @distributional
+    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
+        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
+        return self.predict_distribution(X).quantile(q)  # type: ignore[no-any-return]
+
     def boosters(self) -> Iterator[Any]:
         """The estimators inside that take the parameters of boosting; itself, if it is one."""
         for part in self.get_params(deep=False).values():
@@ -107,34 +170,6 @@ def fitted_boosters_in(estimator: Any) -> Iterator[Any]:
 
 def _is_foreign(estimator: Any) -> bool:
     return isinstance(estimator, BaseEstimator) and not isinstance(estimator, Model)
-
-
-def _no_distribution(estimator: Any) -> TypeError:
-    return TypeError(
-        f"{type(estimator).__name__} predicts no distribution: use a GBRegressor with a distributional loss, such as "
-        "GBRegressor('log_normal')"
-    )
-
-
-def check_distributional(estimator: Any) -> None:
-    """`TypeError` for any estimator, fitted or not, that predicts no distribution: those of gbreg say why."""
-    if hasattr(estimator, "check_distributional"):
-        estimator.check_distributional()
-    elif not hasattr(estimator, "predict_distribution"):
-        raise _no_distribution(estimator)
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def distributional(method: Method) -> Method:
-    """Offers a method where the estimator predicts distributions; elsewhere the error's cause says why it does not."""
-
-    def predicts(estimator: Any) -> bool:
-        check_distributional(estimator)
-        return True
-
-    return available_if(predicts)(method)  # type: ignore[no-any-return]
 
 
 def labelled(name: str, model: BaseEstimator, parameters: Sequence[str]) -> str:

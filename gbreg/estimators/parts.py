@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
@@ -15,6 +15,7 @@ from gbreg._columns import Table, check_features, column_names, take_rows
 from gbreg.engines import get_engine
 from gbreg.engines.constraints import monotone_list
 from gbreg.estimators.base import BoostedRegressor
+from gbreg.estimators.model import Model
 from gbreg.estimators.rows import as_pairs
 
 
@@ -44,6 +45,15 @@ def fit_part(
         if not has_fit_parameter(estimator, name):
             raise ValueError(f"{name}: {type(estimator).__name__} takes none; leave it out, or use another part")
     return estimator.fit(X, y, **arguments)
+
+
+def takes_none(estimator: Any, argument: str) -> Any:
+    """The estimator, or the part that it hands its own arguments of `fit`, that lacks one; None if all have it."""
+    if not has_fit_parameter(estimator, argument):
+        return estimator
+    values = estimator.get_params(deep=False).values() if isinstance(estimator, Model) else ()
+    parts = (value for value in values if hasattr(value, "fit") and (is_regressor(value) or is_classifier(value)))
+    return next((lacking for part in parts if (lacking := takes_none(part, argument)) is not None), None)
 
 
 def check_unconstrained(estimator: Any, X: Any, column: int, why: str) -> None:

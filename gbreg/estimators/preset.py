@@ -10,16 +10,14 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats
+from gbreg._checks import Floats, check_fitted
 from gbreg._compat import Interval as RealInterval
 from gbreg._compat import StrOptions
 from gbreg.calibration import AnyCalibrator
 from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.readout import READOUTS, Functional, read
+from gbreg.estimators.readout import READOUTS, Functional
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.estimators.rows import Sample
 from gbreg.links import NON_NEGATIVE, Interval
@@ -99,8 +97,10 @@ class Preset(BoostedRegressor, ABC):
         fit_rows(self.model_, rows, watched, callbacks)
 
     def _fitted(self) -> GBRegressor | HurdleRegressor:
-        """A copy of `model_` that predicts with `n_jobs` threads: other threads may be predicting with it."""
-        check_is_fitted(self, "model_")
+        """`model_`, or a copy that predicts with `n_jobs` threads: other threads may be predicting with it."""
+        check_fitted(self, "model_")
+        if all(part is None or part.n_jobs == self.n_jobs for part in self._parts()):
+            return self.model_
         if isinstance(self.model_, GBRegressor):
             return self._with_threads(self.model_)
         model = copy(self.model_)
@@ -116,10 +116,6 @@ class Preset(BoostedRegressor, ABC):
         model = self.model_
         return (model,) if isinstance(model, GBRegressor) else (model.classifier_, model.regressor_)
 
-    def predict(self, X: Any) -> Floats:
-        """Predictions of shape (n_samples,), in the unit of the target."""
-        return self._calibrated(self._decoded(X))
-
     def _decoded(self, X: Any) -> Floats:
         return self._fitted().predict(X)
 
@@ -127,13 +123,13 @@ class Preset(BoostedRegressor, ABC):
         return self._fitted().predict_distribution(X)
 
     def _of_parts(self, name: str) -> Any:
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         each = tuple(None if part is None else getattr(part, name) for part in self._parts())
         return each[0] if len(each) == 1 else each
 
     def to_engine_matrix(self, X: Any) -> Any:
         """X as `booster_` takes it, see `GBRegressor.to_engine_matrix`; of two boosters a pair, for each has its own."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         each = tuple(None if part is None else part.to_engine_matrix(X) for part in self._parts())
         return each[0] if len(each) == 1 else each
 
@@ -156,7 +152,7 @@ class Preset(BoostedRegressor, ABC):
     @property
     def evals_result_(self) -> dict[str, dict[str, list[float]]]:
         """{set name: {metric name: one value a round}}; those of two parts lie side by side under their losses' names."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         merged: dict[str, dict[str, list[float]]] = {}
         for part in self._parts():
             for name, history in ({} if part is None else part.evals_result_).items():
@@ -166,7 +162,7 @@ class Preset(BoostedRegressor, ABC):
     @property
     def feature_importances_(self) -> Floats:
         """Share of the total gain, of shape (n_features,); of two boosters, the mean of their shares."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         shares = [part.feature_importances_ for part in self._parts() if part is not None]
         return np.mean(shares, axis=0) if shares else np.zeros(self.n_features_in_)
 
@@ -230,26 +226,6 @@ class DistributionalPreset(Preset):
             )
         return calibrator
 
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
-        """Predictions of shape (n_samples,): a readout of the predicted distribution.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        functional : {"mean", "median", "mode", "log_mean"}, float or None
-            "log_mean" ranks, "mean" bids; a float in (0, 1) is a quantile. None is the estimator's own, by default the mean,
-            calibrated if `calibration` is set; nothing else is, but for "pit", with which all is read from the calibrated
-            distribution.
-        """
-        check_is_fitted(self, "calibrator_")
+    def _to_read(self, functional: Functional) -> Functional:
         own = None if self.functional == "mean" else self.functional
-        functional = self._to_read(own if functional is None else functional)
-        return super().predict(X) if functional is None else read(self.predict_distribution(X), functional)
-
-    def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label, recalibrated if `calibration` is "pit", else as the model has it."""
-        return self._recalibrated(self._distribution(X))
-
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
-        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self.predict_distribution(X).quantile(q)
+        return super()._to_read(own if functional is None else functional)

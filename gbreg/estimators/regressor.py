@@ -5,18 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
-from gbreg._checks import Floats
-from gbreg._columns import check_columns
+from gbreg._checks import Floats, check_fitted
+from gbreg._columns import Table, check_columns
 from gbreg.calibration import AnyCalibrator
 from gbreg.engines import (
     EachRound,
@@ -26,17 +27,18 @@ from gbreg.engines import (
     Rows,
     Task,
     TreeParameters,
+    Trees,
     get_engine,
     scores_shape,
     thread_count,
     training_threads,
 )
 from gbreg.engines.scores import TrainableLoss
-from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
-from gbreg.estimators.model import distributional, labelled
+from gbreg.estimators.base import BoostedRegressor
+from gbreg.estimators.model import labelled
 from gbreg.estimators.progress import progress
-from gbreg.estimators.readout import Functional, read
-from gbreg.estimators.rows import Sample
+from gbreg.estimators.readout import Functional
+from gbreg.estimators.rows import Sample, carrying, check_same
 from gbreg.links import Interval
 from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Loss
@@ -46,6 +48,10 @@ from gbreg.metrics.base import quietly
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
+
+
+# Rows that one thread predicts sooner than cores are counted.
+_FEW = 16
 
 
 @dataclass(eq=False, repr=False)
@@ -113,6 +119,8 @@ class GBRegressor(BoostedRegressor):
         The fitted loss.
     calibrator_ : Calibrator, PITCalibrator or None
         What is applied to the decoded predictions or, of the second kind, to the distributions.
+    carried_ : tuple of str
+        What `fit` was given of "offset" and "exposure", and `predict` needs; predictions of the booster do without it.
     columns_ : Columns
         Names and categories of the training columns, and values that the engine is given as ranks.
     native_ : bool
@@ -187,6 +195,17 @@ class GBRegressor(BoostedRegressor):
     def _learn(self, rows: Sample) -> None:
         self.check_labels(rows.y[rows.counting])
         self.columns_ = rows.table.learn(get_engine(self.engine), int(self.max_bins))
+        self.carried_ = tuple(rows.table.carried)
+
+    def _check_carried(self, names: tuple[str, ...]) -> None:
+        loss = get_loss(self.loss)
+        if names and isinstance(loss, VectorLoss):
+            raise ValueError(f"{names[0]}: {loss!r} has several outputs: use a loss of one, such as 'poisson' or 'tweedie'")
+        if "exposure" in names and loss.link_.name != "log":
+            raise ValueError(
+                f"exposure multiplies predictions, which link={loss.link_.name!r} of {loss!r} has no place for: use "
+                "link='log', or offset=, which is added to raw scores"
+            )
 
     def check_labels(self, y: Floats) -> None:
         loss = get_loss(self.loss)
@@ -194,9 +213,12 @@ class GBRegressor(BoostedRegressor):
         loss.check_labels(y)
 
     def _train(self, rows: Sample, watched: list[Sample], callbacks: Sequence[Any] | None) -> None:
-        train = rows.take(rows.counting).coded(self.columns_)
+        train = self._coded(rows.take(rows.counting))
         loss: TrainableLoss = clone(get_loss(self.loss))
-        loss.fit(train.y, train.weight)
+        if train.X.offset is None or isinstance(loss, VectorLoss):  # which takes none
+            loss.fit(train.y, train.weight)
+        else:
+            loss.fit(train.y, train.weight, train.X.offset)
         if get_engine(self.engine).monotone(self.engine_params):
             check_order(loss, self._new_calibrator())
         self.loss_ = loss
@@ -208,10 +230,22 @@ class GBRegressor(BoostedRegressor):
         if loss.constant_ is None:
             with self._progress() as shown:
                 on_round, of_engine = _listeners(callbacks or (), shown)
-                sets = [held.coded(self.columns_) for held in watched]
+                sets = [self._coded(held) for held in watched]
                 with quietly():  # the best constant, the first candidate, puts nothing in order
                     monitor = Monitor(loss, sets, self._metrics(), self.early_stopping_rounds, on_round)
                 self._boost(train, monitor, form, of_engine)
+
+    def _coded(self, rows: Sample) -> Rows:
+        """As the engine takes them."""
+        return Rows(self._matrix(rows.table), rows.y, rows.weight)
+
+    def _matrix(self, X: Any) -> Features:
+        """Features, and what they carry as one offset: an exposure is one of its logarithm."""
+        features = self.columns_.matrix(X)
+        if not self.carried_:
+            return features
+        parts = [np.log(values) if name == "exposure" else values for name, values in X.carried.items()]
+        return replace(features, offset=np.sum(parts, axis=0))
 
     def check_distributional(self) -> None:
         _distributional(get_loss(self.loss))
@@ -261,9 +295,8 @@ class GBRegressor(BoostedRegressor):
         seed = self.random_state
         if seed is not None and not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-        # Those of one name are the same here and there, but for numpy's numbers, which not every engine takes.
-        shared = {field.name for field in fields(TreeParameters)} & set(BOOSTING_PARAMETERS)
-        given = {name: getattr(self, name) for name in shared}
+        given = {field.name: getattr(self, field.name) for field in fields(Trees)}
+        # Not every engine takes numpy's numbers.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
         settled = {
             "random_state": None if seed is None else int(seed),
@@ -276,24 +309,64 @@ class GBRegressor(BoostedRegressor):
         return progress(int(self.n_estimators), self.loss_.name) if self.verbose else nullcontext()
 
     def _features(self, X: Any) -> Features:
-        check_is_fitted(self, "loss_")
+        check_fitted(self, "loss_")
         if getattr(X, "ndim", 2) != 2:
             check_array(X)  # its error says how to reshape
         check_columns(self, X, reset=False)
-        return self.columns_.matrix(X)
+        return self._matrix(self._carrying(X, None, None))
 
     def _raw(self, features: Features) -> Floats:
         shape = scores_shape(self.loss_, features.n_rows)
         if self.booster_ is None:
-            return np.resize(self.loss_.intercept_, shape)
-        return get_engine(self.engine).predict_raw(self.booster_, features, thread_count(self.n_jobs)).reshape(shape)
+            return features.from_start(np.resize(self.loss_.intercept_, shape))
+        n_threads = 1 if features.n_rows <= _FEW else thread_count(self.n_jobs)
+        raw = get_engine(self.engine).predict_raw(self.booster_, features, n_threads).reshape(shape)
+        return features.from_start(raw)
 
-    def predict_raw(self, X: Any) -> Floats:
-        """Complete raw scores: the booster's own, intercept included.
+    def predict(
+        self, X: Any, functional: Functional = None, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Floats:
+        """Predictions of shape (n_samples,), in the unit of the target; see `Model.predict`.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        functional : {"mean", "median", "mode", "log_mean"}, float or None
+            What to read from the predicted distribution, of losses that have one.
+        offset, exposure : array-like of shape (n_samples,), optional
+            As at `fit`, which says whether they are needed. An exposure of 1 gives what is predicted for one unit of it.
+        """
+        return super().predict(self._carrying(X, offset, exposure), functional)
+
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
+        """R squared of the predictions; see `predict`."""
+        predicted = self.predict(X, offset=offset, exposure=exposure)
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+
+    def _carrying(self, X: Any, offset: Any, exposure: Any) -> Any:
+        """X with what its rows bring, which must be what `fit` was given."""
+        check_fitted(self, "loss_")
+        if isinstance(X, Table) or (offset is None and exposure is None and not self.carried_):
+            return X
+        check_columns(self, X, reset=False)
+        table = carrying(Table.of(X, self.columns_), {"offset": offset, "exposure": exposure})
+        check_same(set(table.carried), set(self.carried_))
+        return table
+
+    def predict_raw(self, X: Any, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None) -> Floats:
+        """Complete raw scores: the booster's own, intercept included, and the offset where `fit` was given one.
 
         Shape (n_samples,), or (n_samples, n_outputs) for losses of several outputs.
         """
-        return self._raw(self._features(X))
+        return self._raw(self._features(self._carrying(X, offset, exposure)))
 
     def to_engine_matrix(self, X: Any) -> Any:
         """X as the engine's own ``predict`` and explanations take it: categories as codes, some columns as ranks.
@@ -311,25 +384,9 @@ class GBRegressor(BoostedRegressor):
             ``booster_.get_feature_importance(matrix, type="ShapValues")``, with the columns of X. CatBoost's add up to the
             raw prediction for trees grown by ``engine_params={"grow_policy": "SymmetricTree"}`` alone.
         """
-        return get_engine(self.engine).own_matrix(self._features(X))
-
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
-        """Predictions of shape (n_samples,), in the unit of the target.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        functional : {"mean", "median", "mode", "log_mean"}, float or None
-            What to read from the predicted distribution, for losses that have one; a float in (0, 1) is a quantile.
-            None gives the loss's own functional, calibrated if `calibration` is set; nothing else is, but for "pit", with
-            which all is read from the calibrated distribution, and None is its mean.
-        """
-        check_is_fitted(self, "calibrator_")
-        functional = self._to_read(functional)
-        if functional is not None:
-            self.check_distributional()
-            return read(self.predict_distribution(X), functional)
-        return self._calibrated(self._decoded(X))
+        check_fitted(self, "loss_")
+        check_columns(self, X, reset=False)
+        return get_engine(self.engine).own_matrix(self.columns_.matrix(X))
 
     def _decoded(self, X: Any) -> Floats:
         """What the loss predicts, before calibration."""
@@ -338,26 +395,14 @@ class GBRegressor(BoostedRegressor):
             return np.full(raw.shape[0], self.loss_.constant_)
         return self.loss_.predict(raw)
 
-    @distributional
-    def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label: a method of models whose loss has one.
-
-        Recalibrated if `calibration` is "pit", else as the loss has it.
-        """
-        return self._recalibrated(self._distribution(X))
-
     def _distribution(self, X: Any) -> Distribution:
         """What the loss says, before calibration."""
-        return _distributional(self.loss_).distribution(self.predict_raw(X))
-
-    @distributional
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
-        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self.predict_distribution(X).quantile(q)
+        raw = self.predict_raw(X)
+        return _distributional(self.loss_).distribution(raw)
 
     @property
     def feature_importances_(self) -> Floats:
-        check_is_fitted(self, "loss_")
+        check_fitted(self, "loss_")
         if self.booster_ is None:
             return np.zeros(self.n_features_in_)
         return get_engine(self.engine).feature_importances(self.booster_)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,8 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d
 
-from gbreg._checks import Floats, check_one_dimensional, check_sample_weight, refuse_times
+from gbreg._checks import Floats, check_carried, check_one_dimensional, check_sample_weight, refuse_times
 from gbreg._columns import Columns, Table
-from gbreg.engines import Rows
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,17 @@ class Sample:
     weight: Floats | None = None
 
     @classmethod
-    def of(cls, estimator: Any, X: Any, y: Any, weight: ArrayLike | None, columns: Columns | None = None) -> Sample:
+    def of(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        weight: ArrayLike | None,
+        columns: Columns | None = None,
+        carried: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Sample:
         """Rows as an estimator is given them, each column of the table read by those of the training rows, or by its own."""
-        table = Table.of(X, columns)
+        table = carrying(Table.of(X, columns), carried)
         labels = y if isinstance(X, Table) else as_labels(estimator, y)  # whoever read the table has checked them
         if labels.size != table.shape[0]:
             raise ValueError(f"X has {table.shape[0]:,} rows and y has {labels.size:,}: they must have the same number")
@@ -49,12 +58,30 @@ class Sample:
         """Of a table that scikit-learn knows by those names of columns."""
         return replace(self, table=replace(self.table, named=names))
 
-    def coded(self, columns: Columns) -> Rows:
-        """As an engine takes them."""
-        return Rows(columns.matrix(self.table), self.y, self.weight)
-
 
 _HUGE = float(np.finfo(np.float32).max)
+
+
+def carrying(table: Table, carried: Mapping[str, Any]) -> Table:
+    """A table whose rows also bring the given columns, by name; those that are None are left out.
+
+    Raises
+    ------
+    ValueError
+        For another length, what is missing or infinite, and an exposure that is not positive.
+    """
+    columns = {name: values for name, values in carried.items() if values is not None}
+    if not columns:
+        return table
+    return replace(table, carried={name: check_carried(values, name, table.shape[0]) for name, values in columns.items()})
+
+
+def check_same(given: set[str], fitted: set[str], prefix: str = "") -> None:
+    """`ValueError` where rows bring something else than those of the training did."""
+    for name in sorted(fitted - given):
+        raise ValueError(f"{prefix}{name} is missing: fit was given {name}=, and every row needs its own")
+    for name in sorted(given - fitted):
+        raise ValueError(f"{prefix}{name}: fit was given none: leave it out, or fit with {name}=")
 
 
 def check_groups(groups: Any, n: int) -> Any:
@@ -94,13 +121,19 @@ def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:
     if eval_set is None:
         return []
     pairs = eval_set if isinstance(eval_set, list) else [eval_set]
-    weights = eval_sample_weight if isinstance(eval_sample_weight, list) else [eval_sample_weight] * len(pairs)
-    if len(weights) != len(pairs):
-        raise ValueError(f"eval_sample_weight lists {len(weights)} arrays for {len(pairs)} evaluation sets")
+    weights = of_sets(eval_sample_weight, len(pairs), "eval_sample_weight")
     for i, pair in enumerate(pairs):
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
             raise ValueError(f"eval_set[{i}] must be a pair (X, y), got {type(pair).__name__}")
     return list(zip(pairs, weights, strict=True))
+
+
+def of_sets(values: Any, n: int, name: str) -> list[Any]:
+    """One array for each of n evaluation sets: those of a list, or the same for all."""
+    each = values if isinstance(values, list) else [values] * n
+    if len(each) != n:
+        raise ValueError(f"{name} lists {len(each)} arrays for {n} evaluation sets")
+    return each
 
 
 def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats
+from gbreg._checks import Floats, check_fitted
 from gbreg._compat import StrOptions
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.preset import Preset, fit_rows
@@ -119,7 +118,7 @@ class WCERegressor(Preset):
 
     @property
     def loss_(self) -> WCE:
-        check_is_fitted(self, "decoder_")
+        check_fitted(self, "decoder_")
         return self.decoder_
 
     def _decoded(self, X: Any) -> Floats:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gbreg._checks import Floats
+from gbreg import _kernels as kernels
+from gbreg._checks import Floats, check_finite
 from gbreg._discretize import bucket_of, make_edges, representatives, spans
 from gbreg.distribution import Bucketed, Distribution
+from gbreg.distribution.base import row_blocks
+from gbreg.links import Log
 from gbreg.losses.vector import VectorLoss
 
 
@@ -22,6 +26,17 @@ def row_bucket(y, edges):  # type: ignore[no-untyped-def]
         first += half if edges[first + half - 1] <= y else 0
         size -= half
     return first
+
+
+def softmax(logits: Floats) -> Floats:
+    """Each row's logits, which it overwrites, as probabilities.
+
+    Compiled exponentials take 3.5 ns, numpy's 9, and scipy's checks alone longer than a booster does for a row.
+    """
+    logits -= np.maximum.reduce(logits, axis=1, keepdims=True)
+    shares = kernels.map_scalar(Log.inverse, logits.ravel()).reshape(logits.shape)
+    shares /= np.add.reduce(shares, axis=1, keepdims=True)
+    return shares
 
 
 class BucketLoss(VectorLoss):
@@ -79,12 +94,13 @@ class BucketLoss(VectorLoss):
 
     def distribution(self, raw_prediction: ArrayLike) -> Distribution:
         """A `Bucketed` distribution a row, from complete raw scores of shape (n_samples, n_outputs)."""
-        return Bucketed(
-            self.edges_, self.low_, self.high_, self.representatives_, self.probabilities(raw_prediction), self.tail_shape
-        )
+        raw = np.asarray(raw_prediction, dtype=np.float64)
+        raw = raw.reshape(len(raw), self.n_outputs)
+        check_finite(raw, "raw_prediction")
+        table = self.edges_, self.low_, self.high_, self.representatives_
+        return Bucketed.decoded(*table, raw, copy(self).probabilities, self.tail_shape)
 
     def predict(self, raw_prediction: ArrayLike) -> Floats:
-        raw = np.asarray(raw_prediction, dtype=np.float64)
-        # In blocks: the probabilities of all rows at once would be K times as large as the prediction.
-        blocks = np.array_split(raw, max(1, raw.shape[0] * self.prior_.size // 2**22))
-        return np.concatenate([self.probabilities(block) @ self.representatives_ for block in blocks])
+        raw, means = np.asarray(raw_prediction, dtype=np.float64), self.representatives_
+        blocks = row_blocks(len(raw), means.size)
+        return np.concatenate([np.einsum("nk,k->n", self.probabilities(raw[block]), means) for block in blocks])

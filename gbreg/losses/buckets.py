@@ -3,158 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp, inf, log, log1p
+from math import inf
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import root
-from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from gbreg._checks import Floats
-from gbreg._discretize import KINDS, basis, bucket_of, local_widths, row_sigma, soft_label, soft_labels
+from gbreg import _kernels as kernels
+from gbreg._checks import Floats, check_fitted
+from gbreg._discretize import KINDS, basis, bucket_of, local_widths
 from gbreg.links import NON_NEGATIVE
-from gbreg.losses.bucketing import BucketLoss, row_bucket
-from gbreg.losses.carrier import expected, met, scaled
+from gbreg.losses import softmax_rows as rows
+from gbreg.losses.bucketing import BucketLoss, softmax
+from gbreg.losses.carrier import met, scaled
 from gbreg.losses.native import NativeForm
 from gbreg.losses.ranges import Choice, Integers, LogUniform, SearchSpace
 
-# How far, in log-odds between any two buckets, one row may ask its leaf to move.
-_FAR = 10.0
 # The carrier is learnt again before each of the first rounds, later before every fifth.
 _EVERY_ROUND = 10
 _SELDOM = 5
 _BLOCK = 2**13
-
-
-# The layout of `parameters`: how the label is softened, the caps of low rank's outputs, the edges. `table` holds, each
-# with one number a bucket: log prior, points, representatives, edges in the space of distances, widths, statistics.
-_SOFTNESS = 5
-_WIDTHS = 4
-_STATISTICS = 5
-
-
-def _target(y, parameters, table, n_caps, out):  # type: ignore[no-untyped-def]
-    """Fills `out` with the label's soft label over the buckets; returns its bucket."""
-    own = row_bucket(y, parameters[_SOFTNESS + n_caps :])
-    kind = int(parameters[0])
-    if kind < 0:
-        for k in range(out.shape[0]):
-            out[k] = 0.0
-        out[own] = 1.0
-    else:
-        x = log1p(y) if parameters[4] > 0.0 else y
-        sigma = row_sigma(x, parameters[1], parameters[2], table[4, own])
-        unbiased = parameters[3] > 0.0
-        soft_label(kind, y, x, own, table[1], table[3], table[2], sigma, unbiased, out)
-    return own
-
-
-def _probabilities(out):  # type: ignore[no-untyped-def]
-    """Turns log-odds into probabilities in place; returns the log of their sum before it was divided out."""
-    n = out.shape[0]
-    a = b = c = d = out[0]  # four at a time: a chain of maxima is as slow as all exponentials
-    for k in range(0, n - 3, 4):
-        a, b, c, d = max(a, out[k]), max(b, out[k + 1]), max(c, out[k + 2]), max(d, out[k + 3])
-    for k in range(n - n % 4, n):
-        a = max(a, out[k])
-    top = max(max(a, b), max(c, d))
-    for k in range(n):
-        out[k] = exp(out[k] - top)
-    total = 0.0
-    for k in range(n):
-        total += out[k]
-    share = 1.0 / total
-    for k in range(n):
-        out[k] *= share
-    return top + log(total)
-
-
-def _low_rank_logits(raw, table, out):  # type: ignore[no-untyped-def]
-    for k in range(out.shape[0]):
-        out[k] = table[0, k]
-    for r in range(raw.shape[0]):
-        for k in range(out.shape[0]):
-            out[k] += raw[r] * table[_STATISTICS + r, k]
-
-
-def _cross_entropy(logits, target, scratch):  # type: ignore[no-untyped-def]
-    """Relative entropy of the target to the softmax of the logits: 0 where they agree."""
-    for k in range(logits.shape[0]):
-        scratch[k] = logits[k]
-    log_total = _probabilities(scratch)
-    value = 0.0
-    for k in range(logits.shape[0]):
-        if target[k] > 0.0:
-            value += target[k] * (log(target[k]) - (logits[k] - log_total))
-    return value
-
-
-def _low_rank_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
-    n = table.shape[1]
-    logits, target = work[:n], work[n : 2 * n]
-    _low_rank_logits(raw, table, logits)
-    _target(y, parameters, table, raw.shape[0], target)
-    return _cross_entropy(logits, target, work[2 * n :])
-
-
-def _low_rank_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
-    n, n_outputs = table.shape[1], raw.shape[0]
-    p, target, spread = work[:n], work[n : 2 * n], work[2 * n :]
-    _low_rank_logits(raw, table, p)
-    _probabilities(p)
-    own = _target(y, parameters, table, n_outputs, target)
-    hard = parameters[0] < 0.0
-    for r in range(n_outputs):
-        statistic = table[_STATISTICS + r]
-        mean = 0.0
-        for k in range(n):
-            mean += p[k] * statistic[k]
-        wanted = statistic[own]
-        if not hard:
-            wanted = 0.0
-            for k in range(n):
-                wanted += target[k] * statistic[k]
-        gradient[r] = mean - wanted
-        for k in range(n):
-            spread[k] = p[k] * (statistic[k] - mean)
-        for s in range(r + 1):
-            other = table[_STATISTICS + s]
-            covariance = 0.0
-            for k in range(n):
-                covariance += spread[k] * other[k]
-            hess[r] += abs(covariance)
-            hess[s] += abs(covariance) if s != r else 0.0
-    for r in range(n_outputs):
-        hess[r] = max(hess[r], abs(gradient[r]) * parameters[_SOFTNESS + r])
-
-
-def _full_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
-    n = table.shape[1]
-    target = work[n : 2 * n]
-    _target(y, parameters, table, 0, target)
-    return _cross_entropy(raw, target, work[2 * n :])
-
-
-def _half_way(p, q):  # type: ignore[no-untyped-def]
-    """Half the log-odds from p to q, at most _FAR: two buckets share the way, of which one gains what the other loses."""
-    odds = p * (1.0 - q) / (q * (1.0 - p)) if 0.0 < q < 1.0 and 0.0 < p < 1.0 else 0.0
-    way = 0.5 * abs(log(odds)) if odds > 0.0 else _FAR
-    return min(way, _FAR) if way > 1e-6 else _FAR  # nearer, 2 p (1 - p) is the secant
-
-
-def _full_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
-    n = table.shape[1]
-    p, target = work[:n], work[n : 2 * n]
-    for k in range(n):
-        p[k] = raw[k]
-    _probabilities(p)
-    _target(y, parameters, table, 0, target)
-    for k in range(n):
-        gradient[k] = p[k] - target[k]
-        hess[k] = max(2.0 * p[k] * (1.0 - p[k]), abs(gradient[k]) / _half_way(p[k], target[k]))
 
 
 class SoftmaxBuckets(BucketLoss):
@@ -217,6 +88,7 @@ class SoftmaxBuckets(BucketLoss):
     }
 
     basis_: Floats
+    _numbers: tuple[tuple[Floats, Floats], ...] = ()
 
     def __init__(
         self,
@@ -246,15 +118,54 @@ class SoftmaxBuckets(BucketLoss):
 
     @property
     def row_value(self):  # type: ignore[no-untyped-def]
-        return _full_value if self.rank is None else _low_rank_value
+        return rows.value(self.rank is not None, self.soft is not None)
 
     @property
     def row_derivatives(self):  # type: ignore[no-untyped-def]
-        return _full_derivatives if self.rank is None else _low_rank_derivatives
+        soft = self.soft is not None
+        return rows.full_derivatives(soft) if self.rank is None else rows.low_rank_derivatives(self.n_outputs, soft, False)
+
+    def training_spec(self) -> kernels.RowSpec:
+        if self.rank is None:
+            return self.spec()
+        derivatives = rows.low_rank_derivatives(self.n_outputs, self.soft is not None, True)
+        return kernels.RowSpec(self.row_value, derivatives, self.n_numbers, single=True)
+
+    @property
+    def n_numbers(self) -> int:  # type: ignore[override]
+        if self.soft is None:
+            return 1
+        return rows.WANTED + (0 if self.rank is None else self.n_outputs)
+
+    def label_numbers(self, y: Floats) -> Floats:
+        """A hard label itself; of a soft one also its tilt and, at low rank, its means of the statistics."""
+        if self.soft is None:
+            return y
+        for seen, numbers in self._numbers:
+            if np.array_equal(seen, y):
+                return numbers
+        numbers = self._soft_numbers(np.ascontiguousarray(y, dtype=np.float64))
+        # Of the training labels and those of one evaluation set: they are asked for in every round.
+        self._numbers = ((np.array(y), numbers), *self._numbers[:1])
+        return numbers
+
+    def _soft_numbers(self, y: Floats) -> Floats:
+        arguments, none = self.arguments(), np.zeros((y.size, 1))
+        tilt = kernels.row_value(rows.TILT, arguments, y, none) if self.unbiased else none[:, 0]
+        numbers = np.column_stack([y, tilt])
+        if self.rank is None:
+            return numbers
+        wanted, unused = np.empty((2, y.size, self.n_outputs))
+        run = kernels.RowPass(rows.STATISTICS, arguments, offset=np.zeros(self.n_outputs))
+        run(numbers, np.zeros_like(wanted), np.ones(y.size), (wanted, unused))
+        return np.column_stack([numbers, wanted])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_numbers"}
 
     @property
     def n_outputs(self) -> int:  # type: ignore[override]
-        check_is_fitted(self, "edges_")
+        check_fitted(self, "edges_")
         return self.prior_.size if self.rank is None else len(self.basis_)
 
     @property
@@ -309,16 +220,17 @@ class SoftmaxBuckets(BucketLoss):
         if self.rank is not None:
             space["rank"] = Integers(1, 6)
         if self.soft in ("normal", "laplace", "hl_gauss") and hasattr(self, "edges_"):
-            width = float(np.median(self.table()[_WIDTHS]))
+            width = float(np.median(self.table()[rows.WIDTHS]))
             space["sigma"] = LogUniform(0.25 * width, 8.0 * width)
         return space
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         super().learn_scales(y, sample_weight)
         y = y.astype(np.float32).astype(np.float64)
+        self._numbers = ()
         self._course: list[tuple[int, Floats]] = []  # what the carrier was from which round on
-        self._shares = self.shares(y, sample_weight) if self.refines else self.prior_
         self.basis_ = np.empty((0, self.prior_.size)) if self.rank is None else self._statistics(y, sample_weight)
+        self._shares = self.shares(y, sample_weight) if self.refines else self.prior_
 
     def _statistics(self, y: Floats, sample_weight: Floats) -> Floats:
         n_buckets = self.prior_.size
@@ -339,7 +251,7 @@ class SoftmaxBuckets(BucketLoss):
     def kernel_parameters(self) -> Floats:
         softness = [-1.0 if self.soft is None else KINDS[self.soft], *self._sigma(), self.unbiased, self.space == "log"]
         reach = np.ptp(self.basis_, axis=1) if self.rank is not None else np.empty(0)
-        return np.concatenate([np.array(softness, dtype=np.float64), reach / _FAR, self.edges_])
+        return np.concatenate([np.array(softness, dtype=np.float64), reach / rows.FAR, self.edges_])
 
     def table(self) -> Floats:
         check_is_fitted(self, "edges_")
@@ -384,12 +296,9 @@ class SoftmaxBuckets(BucketLoss):
     def shares(self, y: Floats, sample_weight: Floats) -> Floats:
         """Each bucket's share of the labels' weight; of soft ones, what these give it."""
         if self.soft is None or self.prior_.size == 1:
-            share = np.bincount(bucket_of(y, self.edges_), sample_weight, self.prior_.size)
+            share = np.asarray(np.bincount(bucket_of(y, self.edges_), sample_weight, self.prior_.size), dtype=np.float64)
         else:
-            how = self.edges_, self.representatives_, self.soft, self.sigma, self.space, self.at
-            blocks = (slice(start, start + _BLOCK) for start in range(0, y.size, _BLOCK))
-            soft = (sample_weight[b] @ soft_labels(y[b], *how, self.high_[-1], self.unbiased) for b in blocks)
-            share = np.sum(list(soft), axis=0)
+            share = kernels.row_sums(rows.soft_sums, self.arguments(), self.label_numbers(y), sample_weight)
         return np.asarray(share / share.sum())
 
     def refine(self, y: Any, raw_prediction: Any, sample_weight: Any, n_rounds: int) -> bool:
@@ -399,9 +308,9 @@ class SoftmaxBuckets(BucketLoss):
             return False
         if not self._course:
             self._course.append((0, self.prior_))
-        raw = raw_prediction.reshape(y.shape[0], self.n_outputs).astype(np.float64)
-        weight = sample_weight.astype(np.float64)
-        self.prior_ = scaled(self.prior_, self._shares, expected(self.probabilities, raw, weight))
+        raw = raw_prediction.reshape(y.shape[0], self.n_outputs)
+        found = self._expected(self.prior_, raw, sample_weight, in_single=True)
+        self.prior_ = scaled(self.prior_, self._shares, found)
         self._course.append((n_rounds, self.prior_))
         return True
 
@@ -419,13 +328,26 @@ class SoftmaxBuckets(BucketLoss):
         """The carrier at which rows of these scores and weights expect of every bucket its share."""
         raw = np.asarray(raw_prediction, dtype=np.float64).reshape(len(raw_prediction), self.n_outputs)
         if self.prior_.size > 1:
-            self.prior_ = met(self._tilted, self.prior_, shares, raw, sample_weight)
+
+            def expected(carrier: Floats) -> Floats:
+                return self._expected(carrier, raw, sample_weight)
+
+            self.prior_ = met(expected, self._tilted, self.prior_, shares, (raw, sample_weight))
+
+    def _expected(self, carrier: Floats, raw: Any, sample_weight: Any, in_single: bool = False) -> Floats:
+        """The weighted mean of the rows' probabilities by a carrier, shape (K,)."""
+        function, arguments = rows.probability_sums(self.n_outputs, in_single), self.arguments()
+        arguments.table[0] = np.log(carrier)
+        found = kernels.row_sums(function, arguments, raw, sample_weight, in_single)
+        return np.asarray(found / found.sum())
 
     def _tilted(self, carrier: Floats) -> Callable[[Floats], Floats]:
         """From raw scores of low rank to probabilities, by this carrier."""
-        return lambda raw: np.asarray(softmax(np.log(carrier) + raw @ self.basis_, axis=1))
+        start = np.log(carrier)
+        # Not `raw @ basis_`, whose last digits depend on how many rows there are.
+        return lambda raw: softmax(np.einsum("nr,rk->nk", raw, self.basis_) + start)
 
     def probabilities(self, raw_prediction: ArrayLike) -> Floats:
         raw = np.asarray(raw_prediction, dtype=np.float64)
         raw = raw.reshape(len(raw), self.n_outputs)
-        return np.asarray(softmax(raw, axis=1)) if self.rank is None else self._tilted(self.prior_)(raw)
+        return softmax(raw.copy()) if self.rank is None else self._tilted(self.prior_)(raw)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from scipy.linalg import LinAlgError, solve
 
 from gbreg._checks import Floats
 
-# Rows whose probabilities of all buckets are held at once.
-_BLOCK = 2**13
+# About so many rows give a Newton step its curvature.
+_SOME = 2**13
 # The logarithm of a probability moves at most this far in a step, and what has a logarithm stays above the least.
 _FAR = 10.0
 _LEAST = 1e-300
@@ -18,27 +18,9 @@ _LEAST = 1e-300
 _MET = 1e-7
 _STEPS = 30
 
+Expected = Callable[[Floats], Floats]
 Probabilities = Callable[[Floats], Floats]
-
-
-def _blocks(probabilities: Probabilities, raw: Floats, weight: Floats) -> Iterator[tuple[Floats, Floats]]:
-    """Shares of the weight and probabilities, block after block of rows."""
-    share = weight / weight.sum()
-    for start in range(0, len(raw), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        yield share[rows], probabilities(raw[rows])
-
-
-def expected(probabilities: Probabilities, raw: Floats, weight: Floats) -> Floats:
-    """Weighted mean over the rows of their probabilities, shape (K,)."""
-    return np.sum([share @ p for share, p in _blocks(probabilities, raw, weight)], axis=0)  # type: ignore[no-any-return]
-
-
-def _products(probabilities: Probabilities, raw: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """What `expected` gives, and the weighted mean of products of two probabilities, shape (K, K)."""
-    parts = [(share @ p, (share[:, None] * p).T @ p) for share, p in _blocks(probabilities, raw, weight)]
-    means, products = zip(*parts, strict=True)
-    return np.sum(means, axis=0), np.sum(products, axis=0)
+Rows = tuple[Floats, Floats]
 
 
 def scaled(carrier: Floats, shares: Floats, found: Floats) -> Floats:
@@ -50,36 +32,47 @@ def scaled(carrier: Floats, shares: Floats, found: Floats) -> Floats:
     return _moved(carrier, np.log(np.maximum(shares, _LEAST)) - np.log(np.maximum(found, _LEAST)))
 
 
-def met(tilted: Callable[[Floats], Probabilities], carrier: Floats, shares: Floats, raw: Floats, weight: Floats) -> Floats:
+def met(
+    expected: Expected, tilted: Callable[[Floats], Probabilities], carrier: Floats, shares: Floats, rows: Rows
+) -> Floats:
     """The carrier at which the rows expect of every bucket its share: the one of the least loss at these scores.
 
-    Newton steps; where one leads away, a step of scaling.
+    Newton steps, with a curvature from some of the rows; where one leads away, a step of scaling.
 
     Parameters
     ----------
+    expected : callable
+        From a carrier to what all rows expect under it.
     tilted : callable
         From a carrier to the function from raw scores to probabilities.
     carrier, shares : arrays of shape (K,)
-    raw : array of shape (n_samples, n_outputs)
-    weight : array of shape (n_samples,)
+    rows : (array of shape (n_samples, n_outputs), array of shape (n_samples,))
+        Raw scores and weights.
     """
-    now = _products(tilted(carrier), raw, weight)
+    some = slice(None, None, max(1, len(rows[1]) // _SOME))
+    raw, weight = rows[0][some], rows[1][some]
+    found = expected(carrier)
     for _ in range(_STEPS):
-        if (np.abs(now[0] - shares) <= _MET * shares + 1e-15).all():
+        if (np.abs(found - shares) <= _MET * shares + 1e-15).all():
             break
-        ahead = _newton(carrier, shares, *now)
-        there = _products(tilted(ahead), raw, weight)
-        if not np.abs(there[0] - shares).sum() < np.abs(now[0] - shares).sum():
-            ahead = scaled(carrier, shares, now[0])
-            there = _products(tilted(ahead), raw, weight)
-        carrier, now = ahead, there
+        ahead = _newton(carrier, shares, found, tilted(carrier)(raw), weight)
+        there = expected(ahead)
+        if not np.abs(there - shares).sum() < np.abs(found - shares).sum():
+            ahead = scaled(carrier, shares, found)
+            there = expected(ahead)
+        carrier, found = ahead, there
     return carrier
 
 
-def _newton(carrier: Floats, shares: Floats, found: Floats, products: Floats) -> Floats:
+def _newton(carrier: Floats, shares: Floats, found: Floats, p: Floats, weight: Floats) -> Floats:
+    products = (weight[:, None] * p).T @ p / weight.sum()
+    # As if these rows expected what all do: the curvature stays that of a distribution.
+    scale = np.sqrt(found / np.maximum(products.sum(axis=1), _LEAST))
+    products *= scale[:, None] * scale
+    curvature = np.diag(found) - products
     try:
         # A constant on all logarithms changes nothing: curvature in that direction, which asks for no step, does no harm.
-        step = solve(np.diag(found) - products + 1.0 / carrier.size**2, shares - found, assume_a="pos")
+        step = solve(curvature + 1.0 / carrier.size**2, shares - found, assume_a="pos")
     except (LinAlgError, ValueError):  # not positive definite, or not finite
         return carrier
     return _moved(carrier, step)

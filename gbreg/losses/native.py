@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gbreg._checks import Floats
+from gbreg._checks import Floats, nearest
+
+# What an engine may have built in; another name would silently mean that none has it.
+FORMS = (
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "expectile",
+    "poisson",
+    "gamma",
+    "tweedie",
+    "cross_entropy",
+    "cross_entropies",
+    "softmax",
+)
 
 
 def labels_as_given(y: Floats) -> tuple[Floats, Floats | None]:
@@ -20,7 +35,7 @@ class NativeForm:
     Parameters
     ----------
     name : str
-        For example "squared_error", "huber" or "tweedie"; each engine maps it to its own objective, if it has one.
+        Of `FORMS`, such as "squared_error" or "tweedie"; each engine maps it to its own objective, if it has one.
     parameters : dict
         For example ``{"delta": 1.0}``.
     labels : function of y
@@ -34,3 +49,10 @@ class NativeForm:
     parameters: dict[str, float | int] = field(default_factory=dict)
     labels: Callable[[Floats], tuple[Floats, Floats | None]] = labels_as_given
     largest_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in FORMS:
+            raise ValueError(
+                f"NativeForm: name={self.name!r} is not known: {nearest(self.name, FORMS)}Use one of {', '.join(FORMS)}, or "
+                "no native_form() where engines have none"
+            )

@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from gbreg import _kernels as kernels
-from gbreg._checks import Floats, check_sample_weight
-from gbreg.links import Interval, Link, get_link
+from gbreg._checks import Floats, check_carried, check_sample_weight
+from gbreg.links import Identity, Interval, Link, get_link
 from gbreg.losses.base import Loss, fitted
+
+# From what a finite label asks of a raw score: beyond, no sum of gradients vanishes.
+_FAR = 50.0
 
 
 class PointwiseLoss(Loss):
@@ -98,31 +101,51 @@ class PointwiseLoss(Loss):
             positive = used[used > 0]
             if positive.size == 0:
                 return 0.0
-            low = kernels.map_scalar(link.link, positive.min(keepdims=True), link.parameters)[0] - 50.0
+            low = kernels.map_scalar(link.link, positive.min(keepdims=True), link.parameters)[0] - _FAR
         if low == high:
             return float(kernels.map_scalar(link.inverse, np.array([low]), link.parameters)[0])
+        root = self._balanced(y, sample_weight, 0.0, low, high)
+        return float(kernels.map_scalar(link.inverse, np.array([root]), link.parameters)[0])
+
+    def _best_start(self, y: Floats, sample_weight: Floats, offset: Floats) -> float:
+        """The raw score to which every row's offset is added with the least weighted sum of the loss."""
+        used = sample_weight > 0
+        targets = (
+            y[used]
+            if self.row_minimizer is None
+            else kernels.map_scalar(self.row_minimizer, y[used], self._own(self.arguments()))
+        )
+        own = self.to_raw(targets) - offset[used]
+        inside = own[np.isfinite(own)]
+        if inside.size < own.size:  # labels at an end of the link's range: all they say is which way
+            near = inside if inside.size else -offset[used]
+            own = np.clip(own, near.min() - _FAR, near.max() + _FAR)
+        low, high = float(own.min()), float(own.max())
+        return low if low == high else self._balanced(y, sample_weight, offset, low, high)
+
+    def _balanced(self, y: Floats, sample_weight: Floats, offset: Floats | float, low: float, high: float) -> float:
+        """The root between two raw scores of the weighted sum of gradients at raw + offset."""
         at, gradient, hess = np.empty_like(y), np.empty_like(y), np.empty_like(y)
-        run = kernels.Pass(spec, arguments)
+        run = kernels.Pass(self.spec(), self.arguments())
 
         def balance(raw: float) -> float:
             """Sum of gradients over the sum of their magnitudes: the same root, and never out of range."""
-            at.fill(raw)
+            np.add(raw, offset, out=at)
             run(y, at, sample_weight, (gradient, hess))
             size = float(np.abs(gradient).sum())
             return float(gradient.sum()) / size if size > 0 else 0.0
 
         if balance(low) >= 0:
-            root = low
-        elif balance(high) <= 0:
-            root = high
-        else:
-            root = brentq(balance, low, high, xtol=1e-15 * max(abs(low), abs(high), high - low), rtol=1e-14, maxiter=500)
-        return float(kernels.map_scalar(link.inverse, np.array([root]), link.parameters)[0])
+            return low
+        if balance(high) <= 0:
+            return high
+        close = 1e-15 * max(abs(low), abs(high), high - low)
+        return float(brentq(balance, low, high, xtol=close, rtol=1e-14, maxiter=500))
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         """Set what parameters are relative to (a MAD, a smoothing width) before the intercept is found."""
 
-    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None) -> Self:
         """Learn intercept and scales from the labels.
 
         Parameters
@@ -131,6 +154,9 @@ class PointwiseLoss(Loss):
             Labels in the unit of the target, inside `y_domain`.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative; an integer weight equals repetition.
+        offset : array-like of shape (n_samples,), optional
+            What is added to every row's raw score, the logarithm of an exposure for example. `intercept_` is then the best
+            constant beside it.
 
         Returns
         -------
@@ -139,15 +165,26 @@ class PointwiseLoss(Loss):
         Raises
         ------
         ValueError
-            For labels or weights that are not allowed, and where the link cannot express the best constant.
+            For labels, weights or offsets that are not allowed, and where the link cannot express the best constant.
         """
         self.check_parameters()
         y = self.check_labels(y)
         weight = check_sample_weight(sample_weight, y.size)
         used = y[weight > 0]
-        self.constant_ = float(used[0]) if (used == used[0]).all() else None
+        # Under an offset one label is no constant prediction, unless it lies at an end of the link's range.
+        one = (used == used[0]).all() and (offset is None or not np.isfinite(self.to_raw(used[:1])[0]))
+        self.constant_ = float(used[0]) if one else None
         self.learn_scales(y, weight)
+        start = np.zeros(y.size) if offset is None else check_carried(offset, "offset", y.size)
+        self.intercept_ = self._best_intercept(y, weight, None if offset is None else start)
+        self.raw_size_ = self._typical_size(y, weight, start)
+        self.hessian_scale_ = self._mean_curvature(y, weight, start) if self.constant_ is None else 1.0
+        return self
+
+    def _best_intercept(self, y: Floats, weight: Floats, offset: Floats | None) -> Floats:
         link = self.link_
+        if offset is not None and self.constant_ is None:
+            return np.array([self._best_start(y, weight, offset)])
         best = self.best_constant(y, weight) if self.constant_ is None else self.constant_
         intercept = kernels.map_scalar(link.link, np.array([best]), link.parameters)
         if not np.isfinite(intercept[0]) and self.constant_ is None:
@@ -155,17 +192,14 @@ class PointwiseLoss(Loss):
                 f"{type(self).__name__}: the best constant for these labels is {best:g}, which link={link.name!r} cannot "
                 f"express (it gives {link.range}): use link='identity'"
             )
-        self.intercept_ = intercept
-        self.raw_size_ = self._typical_size(y, weight)
-        self.hessian_scale_ = self._mean_curvature(y, weight) if self.constant_ is None else 1.0
-        return self
+        return intercept
 
-    def _typical_size(self, y: Floats, sample_weight: Floats) -> float:
+    def _typical_size(self, y: Floats, sample_weight: Floats, offset: Floats) -> float:
         """A typical distance of raw scores from 0: the intercept's, or the labels' mean, whichever is larger."""
         size = np.abs(self.to_raw(y))
         known = np.isfinite(size) & (sample_weight > 0)
         mean = float(np.average(size[known], weights=sample_weight[known])) if known.any() else 0.0
-        return max(abs(float(self.intercept_[0])), mean)
+        return max(float(np.median(np.abs(self.intercept_[0] + offset))), mean)
 
     def slopes(self) -> tuple[float, float]:
         """How steep the loss is above and below the label, relative to each other."""
@@ -187,11 +221,11 @@ class PointwiseLoss(Loss):
             max(1.0, 0.5 * learning_rate * over / under),
         )
 
-    def _mean_curvature(self, y: Floats, sample_weight: Floats) -> float:
+    def _mean_curvature(self, y: Floats, sample_weight: Floats, offset: Floats) -> float:
         """Weighted curvature at the intercept with C = 1, summed and divided by the number of rows that count."""
         unit = self.arguments(C=1.0)
         gradient, hess = np.empty_like(y), np.empty_like(y)
-        start = np.full_like(y, self.intercept_[0])
+        start = self.intercept_[0] + offset
         kernels.Pass(self.spec(), unit, step=self.step_bounds())(y, start, sample_weight, (gradient, hess))
         scale = float(hess.sum()) / int((sample_weight > 0).sum())
         if not (np.isfinite(scale) and scale > 0):
@@ -281,6 +315,8 @@ class PointwiseLoss(Loss):
     def predict(self, raw_prediction: ArrayLike) -> Floats:
         """Predictions in the unit of the target from complete raw scores, both of shape (n_samples,)."""
         link = self.link_
+        if isinstance(link, Identity):  # the call of a kernel takes longer than all else that a row needs
+            return np.array(raw_prediction, dtype=np.float64)
         return kernels.map_scalar(link.inverse, np.asarray(raw_prediction), link.parameters)
 
     def to_raw(self, mu: ArrayLike) -> Floats:

@@ -30,6 +30,7 @@ class VectorLoss(Loss):
     """
 
     scratch: int = 0
+    n_numbers: int = 1  # of a label, as the row functions take it: see `label_numbers`
     hessian_scale_: Floats
 
     if TYPE_CHECKING:  # subclasses spell them out
@@ -61,6 +62,10 @@ class VectorLoss(Loss):
         """The fitted numbers that the row functions take as `table`, 2-D."""
         return np.empty((0, 0))
 
+    def label_numbers(self, y: Floats) -> Floats:
+        """What the row functions take for each label: itself, or what is the same in all rounds, shape (n, n_numbers)."""
+        return y
+
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         """Set what is learnt from the labels before the intercept is found."""
 
@@ -78,14 +83,19 @@ class VectorLoss(Loss):
 
     def _mean_curvature(self, y: Floats, weight: Floats) -> Floats:
         """Of each output, over the rows that have a say in it: engines hold every output's leaves to the same limits."""
-        _, hess = self.gradient_hessian(y, np.tile(self.intercept_, (y.size, 1)), weight)
+        start = np.tile(self.intercept_, (y.size, 1))
+        _, hess = self._derivatives(self.training_spec(), y, start, weight)
         mean = hess.sum(axis=0) / np.maximum((hess > 0).sum(axis=0), 1)
         if self.native_form() is not None:  # whose outputs share their rows' weights
             mean[:] = mean.mean()
         return np.where(mean > 0, mean, 1.0)
 
     def spec(self) -> kernels.RowSpec:
-        return kernels.RowSpec(self.row_value, self.row_derivatives)
+        return kernels.RowSpec(self.row_value, self.row_derivatives, self.n_numbers)
+
+    def training_spec(self) -> kernels.RowSpec:
+        """What engines train with: it may be less exact than `spec`."""
+        return self.spec()
 
     def arguments(self) -> kernels.RowArguments:
         return kernels.RowArguments(self.kernel_parameters(), np.ascontiguousarray(self.table()), self.scratch)
@@ -104,7 +114,7 @@ class VectorLoss(Loss):
         ndarray of shape (n_samples,)
         """
         y, raw = self._rows(y, raw_prediction)
-        out = kernels.row_value(self.spec(), self.arguments(), y, raw)
+        out = kernels.row_value(self.spec(), self.arguments(), self.label_numbers(y), raw)
         return out if sample_weight is None else out * check_sample_weight(sample_weight, y.size)
 
     def gradient_hessian(
@@ -118,8 +128,11 @@ class VectorLoss(Loss):
         self.check_hessian(hessian)
         y, raw = self._rows(y, raw_prediction)
         weight = check_sample_weight(sample_weight, y.size)
+        return self._derivatives(self.spec(), y, raw, weight)
+
+    def _derivatives(self, spec: kernels.RowSpec, y: Floats, raw: Floats, weight: Floats) -> tuple[Floats, Floats]:
         out = np.empty_like(raw), np.empty_like(raw)
-        kernels.RowPass(self.spec(), self.arguments(), offset=np.zeros(self.n_outputs))(y, raw, weight, out)
+        kernels.RowPass(spec, self.arguments(), offset=np.zeros(self.n_outputs))(self.label_numbers(y), raw, weight, out)
         return out
 
     def check_hessian(self, hessian: str) -> None:

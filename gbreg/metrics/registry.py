@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import Signature, signature
 from typing import Any
 
 from sklearn.metrics import make_scorer
@@ -89,6 +90,8 @@ def directed(metric: str | Metric | Callable[..., float]) -> Metric:
 def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
     """The metric of that name or function; another function of (y_true, y_pred, sample_weight) becomes one to minimise.
 
+    scikit-learn's functions are taken too, those whose name ends in "_score" as ones to maximise.
+
     >>> get_metric("mae").greater_is_better
     False
     """
@@ -96,12 +99,49 @@ def get_metric(metric: str | Metric | Callable[..., float]) -> Metric:
         return metric
     if callable(metric):
         own = (named for named in METRICS.values() if named.function == metric)
-        return next(own, Metric(getattr(metric, "__name__", type(metric).__name__), metric))
+        return next(own, None) or _of_function(metric)
     if metric not in METRICS:
         raise ValueError(
             f"metric {metric!r} is not known: {nearest(metric, METRICS)}Use one of {', '.join(METRICS)}, or a function"
         )
     return METRICS[metric]
+
+
+@dataclass(frozen=True)
+class _WeightByName:
+    """A function that takes `sample_weight` by name alone, as scikit-learn's metrics do."""
+
+    function: Callable[..., float]
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        return self.function(y_true, y_pred, sample_weight=sample_weight)
+
+
+def _of_function(function: Callable[..., float]) -> Metric:
+    """`ValueError` for a function that cannot be called with labels, predictions and weights."""
+    name = getattr(function, "__name__", type(function).__name__)
+    scores = str(getattr(function, "__module__", "")).startswith("sklearn.") and name.endswith("_score")
+    try:
+        takes = signature(function)
+    except ValueError:  # what is not written in Python may not say
+        return Metric(name, function, scores)
+    of_a_model = next(iter(takes.parameters), "") == "estimator"  # scikit-learn's scorers
+    if _binds(takes, 0, 0, 0) and not of_a_model:
+        return Metric(name, function, scores)
+    if _binds(takes, 0, 0, sample_weight=0) and not of_a_model:
+        return Metric(name, _WeightByName(function), scores)
+    raise ValueError(
+        f"metric {name!r} must take (y_true, y_pred, sample_weight), and it takes {takes}: give a function that does, or "
+        "one of sklearn.metrics, not a scorer made of it"
+    )
+
+
+def _binds(takes: Signature, *given: Any, **named: Any) -> bool:
+    try:
+        takes.bind(*given, **named)
+    except TypeError:
+        return False
+    return True
 
 
 def scorer(metric: str | Metric | Callable[..., float]) -> Any:

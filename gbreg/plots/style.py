@@ -69,9 +69,30 @@ def finish(ax: Any, xlabel: str, ylabel: str) -> None:
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax._gbreg_finished = True
+    if not getattr(ax, "_gbreg_legend_later", False):
+        legend(ax)
+
+
+def legend(ax: Any) -> None:
+    """A legend of all that was drawn, in place of an earlier one."""
     handles, labels = ax.get_legend_handles_labels()
     if labels:
         ax.legend(handles, labels, frameon=False, fontsize=LEGEND_SIZE, **_below(ax, labels))
+
+
+def clear(ax: Any) -> None:
+    """Take away all that displays have drawn on the axes; ticks stay, to be used again."""
+    for artist in (*ax.lines, *ax.patches, *ax.collections, *ax.texts, *ax.artists):
+        artist.remove()
+    ax.containers.clear()
+    if ax.get_legend() is not None:
+        ax.get_legend().remove()
+    for known in (ax, ax.xaxis, ax.yaxis):
+        for name in [name for name in vars(known) if name.startswith("_gbreg_") and name != "_gbreg_finished"]:
+            delattr(known, name)
+    ax.set(xscale="linear", yscale="linear")
+    ax.relim()
+    ax.autoscale(True)
 
 
 def legend_shape(ax: Any, labels: Sequence[str]) -> tuple[int, int]:
@@ -111,8 +132,10 @@ def depth(ax: Any) -> float:
 
 
 def money_axis(axis: Any, values: Floats) -> None:
-    """A log axis of these and all values drawn before, linear below the least positive one where some are 0 and below."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
+    """A log axis of these and all values drawn before; if some are 0 and below, linear below nearly all positive ones."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    from gbreg.plots.ticks import PowerLocator
 
     values = np.concatenate([getattr(axis, "_gbreg_values", np.empty(0)), values])
     axis._gbreg_values = values
@@ -120,16 +143,18 @@ def money_axis(axis: Any, values: Floats) -> None:
     if positive.size == 0:
         return
     set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
-    span = float(positive.max() / positive.min())
-    between = [1.0] if span > 100.0 else [1.0, 2.0, 5.0]
     if positive.size == values.size:
         set_scale("log")
-        # Of less than a decade there may be no power of ten to write down.
-        axis.set_major_locator(MaxNLocator(5) if 1.0 < span < 4.0 else LogLocator(subs=between, numticks=7))
+        span = float(positive.max() / positive.min())
+        if span == 1.0:  # this locator also finds limits around a single value
+            axis.set_major_locator(LogLocator(subs=[1.0, 2.0, 5.0], numticks=7))
+        else:  # of less than a decade there may be no power of ten to write down
+            axis.set_major_locator(MaxNLocator(5) if span < 4.0 else PowerLocator(amount))
     else:
-        least = float(10.0 ** np.floor(np.log10(positive.min())))
+        # A single group just above 0 shall not push all others into a corner.
+        least = float(10.0 ** np.floor(np.log10(np.quantile(positive, 0.05, method="lower"))))
         set_scale("symlog", linthresh=least, linscale=0.4)
-        axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=least, subs=between))
+        axis.set_major_locator(PowerLocator(amount, least))
         if values.min() >= 0:
             set_limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
             set_limits(-0.1 * least, 1.5 * positive.max())

@@ -165,14 +165,14 @@ def write_page(
     models = models or {}
     best = board.best(board.ranking) or board.rows[0]
     pairs, sure, drawn = {}, {}, {}
-    overlays = pictures.Overlays(y, weight)
+    overlays, of_models = pictures.Overlays(y, weight), pictures.OfModels(y, weight)
     with sorted_once(), quietly(), pictures.uncollected():
         judge = Judge(board.ranking, y, weight, predictions[_name(board, best)])
         for name, p in predictions.items():  # model by model, so that each is sorted once
             pairs[name], sure[name] = xauc(y, p, weight), judge(p)
             overlays.add(name, p, amount=name in amounts)
             if name in amounts:
-                drawn[name] = pictures.of_model(p, _distribution(models.get(name), X), y, weight)
+                drawn[name] = of_models.pictures(p, _distribution(models.get(name), X))
         compared = overlays.pictures()
     won = winners(board)
     values = {
@@ -237,10 +237,10 @@ def _name(board: Leaderboard, row: Row) -> str:
 
 
 def _chance(board: Leaderboard, sure: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Whether the best ranking is more than chance."""
+    """Whether the best ranking is better than the others by more than chance, where it is better than none."""
     best = board.best(board.ranking)
     others = [row for row in board.rows if row is not best and not math.isnan(getattr(row, board.ranking))]
-    if best is None or not others:
+    if best is None or not others or board.ranks_by_chance:
         return []
     lead = {_name(board, row): getattr(best, board.ranking) - getattr(row, board.ranking) for row in others}
     near = [name for name, by in lead.items() if by <= 1.96 * sure[name]["behind"]]

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from gbreg._checks import Floats
-from gbreg.plots import CalibrationDisplay, DecileDisplay, ErrorRatioDisplay, GainDisplay, PITDisplay, PredictionDisplay
+from gbreg.plots import (
+    CalibrationDisplay,
+    DecileDisplay,
+    ErrorRatioDisplay,
+    GainDisplay,
+    PITDisplay,
+    PredictionDisplay,
+    style,
+)
 from gbreg.plots.style import LEGEND_SIZE, depth, legend_shape
 
 WIDTH, HEIGHT = 5.0, 3.7
@@ -37,19 +45,26 @@ def _blank() -> Any:
 
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
     figure.subplots()
-    figure.subplots_adjust(0.74 / WIDTH, 0.5 / HEIGHT, 1.0 - 0.1 / WIDTH, 1.0 - 0.1 / HEIGHT)
+    _set_margins(figure, HEIGHT)
     return figure
 
 
+def _set_margins(figure: Any, height: float, below: float = 0.5, left: float = 0.74) -> None:
+    figure.set_figheight(height)
+    figure.subplots_adjust(left / WIDTH, below / height, 1.0 - 0.2 / WIDTH, 1.0 - 0.1 / height)
+
+
 def _finished(figure: Any) -> str:
-    """The figure as a data URI, made higher by what a legend below its axes needs."""
+    """The figure as a data URI, with room for the axis' title beside long ticks, and for a legend below the axes."""
     (ax,) = figure.axes
+    axis = ax.yaxis
+    longest = max(map(len, axis.get_major_formatter().format_ticks(axis.get_majorticklocs())), default=0)
+    left = 0.74 + 0.09 * max(0, longest - 4)
+    _set_margins(figure, HEIGHT, left=left)
     lines, _ = legend_shape(ax, ax.get_legend_handles_labels()[1])
     if lines:
         below = 0.15 + (depth(ax) + 1.5 * LEGEND_SIZE * lines) / 72.0
-        height = HEIGHT - 0.5 + below
-        figure.set_figheight(height)
-        figure.subplots_adjust(bottom=below / height, top=1.0 - 0.1 / height)
+        _set_margins(figure, HEIGHT - 0.5 + below, below, left)
     return encoded(figure)
 
 
@@ -78,6 +93,8 @@ class Overlays:
              "How much of the total lies in the rows ranked first: higher is better."),
         ]  # fmt: skip
         self._shown = [(display, title, words, _blank()) for display, can, title, words in shown if can]
+        for *_, figure in self._shown:
+            figure.axes[0]._gbreg_legend_later = True  # one of all models, not one after each
 
     def add(self, name: str, predicted: Floats, *, amount: bool = True) -> None:
         """Draw a model; by the order of its predictions alone, if they are no amounts."""
@@ -89,7 +106,10 @@ class Overlays:
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """(title, what to look for, picture) of each."""
-        return [(title, words, _finished(figure)) for _, title, words, figure in self._shown if figure.axes[0].has_data()]
+        drawn = [shown for shown in self._shown if shown[-1].axes[0].has_data()]
+        for *_, figure in drawn:
+            style.legend(figure.axes[0])
+        return [(title, words, _finished(figure)) for _, title, words, figure in drawn]
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
@@ -98,17 +118,28 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def of_model(predicted: Floats, distribution: Any, y: Floats, weight: Floats | None) -> list[tuple[str, str]]:
-    """(what it is, picture) of the decile chart, labels by level of prediction and, of a distribution, its PIT."""
-    shown: list[tuple[str, Any, Any]] = [
-        ("Decile chart", DecileDisplay, predicted),
-        ("Where labels lie at each level of prediction", PredictionDisplay, predicted),
-    ]
-    if distribution is not None:
-        shown.append(("Where labels lie in their predicted distributions", PITDisplay, distribution))
-    found = []
-    for what, display, given in shown:
-        figure = _blank()
-        display.from_predictions(y, given, sample_weight=weight, ax=figure.axes[0])
-        found.append((what, _finished(figure)))
-    return found
+class OfModels:
+    """The plots that show one model, each drawn on the same axes: to make their ticks anew takes a quarter of the time."""
+
+    def __init__(self, y: Floats, weight: Floats | None) -> None:
+        self._y, self._weight = y, weight
+        self._figures: dict[Any, Any] = {}
+
+    def pictures(self, predicted: Floats, distribution: Any) -> list[tuple[str, str]]:
+        """(what it is, picture) of the decile chart, labels by level of prediction and, of a distribution, its PIT."""
+        shown: list[tuple[str, Any, Any]] = [
+            ("Decile chart", DecileDisplay, predicted),
+            ("Where labels lie at each level of prediction", PredictionDisplay, predicted),
+        ]
+        if distribution is not None:
+            shown.append(("Where labels lie in their predicted distributions", PITDisplay, distribution))
+        found = []
+        for what, display, given in shown:
+            if display not in self._figures:
+                self._figures[display] = _blank()
+            figure = self._figures[display]
+            _set_margins(figure, HEIGHT)
+            display.from_predictions(self._y, given, sample_weight=self._weight, ax=figure.axes[0])
+            found.append((what, _finished(figure)))
+            style.clear(figure.axes[0])
+        return found

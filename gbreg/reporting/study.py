@@ -122,6 +122,7 @@ def _words(found: Tuned) -> list[str]:
     if not found.has_best:
         return ["Mend what the reasons below name, or search other ranges (space=), and run it again."]
     lines = ["Its score is optimistic by the choice among trials: judge the model on rows that no trial has seen."]
+    lines += found.chance_words()
     if found.interrupted_:
         lines.append("The search was stopped before its end.")
     if len(found.metrics_) == 1:

@@ -26,13 +26,15 @@ Part = tuple[Any, Floats, Floats | None]
 class Fold:
     """Rows (X, y, weight) to train on, to measure on, and to stop early and calibrate by: these, if not those measured.
 
-    `rows` are the numbers of those that train or are watched and of those measured; None where these were given apart.
+    `rows` are the numbers of those that train or are watched and of those measured; None where these were given apart. `how`
+    says in words which are measured.
     """
 
     train: Part
     test: Part
     watched: Part
     rows: tuple[Any, Any] | None = None
+    how: str = ""
 
 
 def make_folds(
@@ -67,27 +69,27 @@ def make_folds(
         if not (cv is None and time is None):
             raise ValueError("eval_set= says what trials are measured on: leave out cv= and time=")
         test = _given(estimator, rows[0], eval_set, eval_sample_weight)
-        return [_fold(rows, test, groups, calibrated, seed, None)]
+        return [_fold(rows, test, groups, calibrated, seed, None, "given as eval_set")]
+    splits = not (cv is None or isinstance(cv, Integral))
+    how = "the latest" if time is not None else "as cv= splits them" if splits else "drawn at random"
+    how += "" if groups is None else ", whole groups together"
     folds = []
     for inside, outside in _splits(n, cv, groups, time, validation_fraction, seed):
         held = None if groups is None else groups[inside]
-        folds.append(_fold(_take(rows, inside), _take(rows, outside), held, calibrated, seed, (inside, outside)))
+        folds.append(_fold(_take(rows, inside), _take(rows, outside), held, calibrated, seed, (inside, outside), how))
     return folds
 
 
-def held_out_words(
-    folds: Sequence[Fold], *, given: bool = False, groups: bool = False, time: bool = False, cv: bool = False
-) -> str:
-    """Which rows trials are measured on, in a sentence; what `tune` was told of them is in the keywords.
+def held_out_words(folds: Sequence[Fold]) -> str:
+    """Which rows trials are measured on, in a sentence.
 
-    >>> fold = Fold((None, np.zeros(8000), None), *[(None, np.zeros(2000), None)] * 2)
-    >>> held_out_words([fold], time=True)
+    >>> held_out_words([Fold((None, np.zeros(8000), None), *[(None, np.zeros(2000), None)] * 2, how="the latest")])
     'Every trial trains on 8,000 rows and is measured on 2,000 others, the latest.'
     """
     first = folds[0]
-    how = "given as eval_set" if given else "the latest" if time else "as cv= splits them" if cv else "drawn at random"
-    how += ", whole groups together" if groups and not given else ""
-    words = f"Every trial trains on {first.train[1].size:,} rows and is measured on {first.test[1].size:,} others, {how}"
+    words = (
+        f"Every trial trains on {first.train[1].size:,} rows and is measured on {first.test[1].size:,} others, {first.how}"
+    )
     if len(folds) > 1:
         words += f"; this {len(folds)} times, on other rows each time (here the first), and its score is the mean"
     if first.watched is not first.test:
@@ -169,11 +171,11 @@ def _by_time(n: int, cv: Any, groups: Any, time: Any, fraction: float) -> list[t
     return [split for split in splits if split[1].size]
 
 
-def _fold(train: Part, test: Part, groups: Any, calibrated: bool, seed: int, rows: tuple[Any, Any] | None) -> Fold:
+def _fold(train: Part, test: Part, groups: Any, calibrated: bool, seed: int, rows: tuple[Any, Any] | None, how: str) -> Fold:
     if not calibrated:
-        return Fold(train, test, test, rows)
+        return Fold(train, test, test, rows, how)
     inside, outside = hold_out(n_rows(train[0]), 0.1, seed, groups)
-    return Fold(_take(train, inside), test, _take(train, outside), rows)
+    return Fold(_take(train, inside), test, _take(train, outside), rows, how)
 
 
 def _take(rows: Part, index: Any) -> Part:

@@ -12,10 +12,11 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from gbreg._checks import Floats
+from gbreg._checks import Floats, check_sample_weight
 from gbreg._columns import named_columns
 from gbreg.metrics import Metric
 from gbreg.tuning.folds import Fold, as_table
+from gbreg.tuning.question import Question
 from gbreg.tuning.recipes import Search
 
 # What changes no score.
@@ -26,26 +27,19 @@ _MANY = 500
 _BLOCK = 4096
 
 
-def identity(
-    search: Search,
-    metrics: Sequence[Metric | None],
-    X: Any,
-    y: Floats,
-    sample_weight: Floats | None,
-    folds: Sequence[Fold],
-    early_stopping_rounds: int | None,
-    seed: int,
-) -> dict[str, Any]:
+def identity(question: Question, X: Any, y: Floats, sample_weight: Any, seed: int) -> dict[str, Any]:
     """The question as JSON keeps it: the same in every process and version, and for the same table in every format."""
+    search, folds = question.search, question.folds
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, y.size)
     given = [fold.test for fold in folds if fold.rows is None]
     asked = {
-        "metric": ["loss" if metric is None else metric.name for metric in metrics],
+        "metric": question.metric_names,
         "columns": _columns(X),
-        "rows": _rows(y, sample_weight),
+        "rows": _rows(y, weight),
         "eval_set": [[_columns(X_), _rows(y_, w_)] for X_, y_, w_ in given],
         "split": _split(folds),
         "models": [label or type(model).__name__ for label, (model, _) in search.models.items()],
-        "parameters": {label: _fixed(search, label, early_stopping_rounds) for label in search.models},
+        "parameters": {label: _fixed(search, label, question.early_stopping_rounds) for label in search.models},
         "space": search.kinds(),
         "seed": int(seed),
     }

@@ -13,8 +13,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gbreg.estimators.model import boosters_in
-from gbreg.metrics import Metric
 from gbreg.tuning.code import as_code
+from gbreg.tuning.folds import held_out_words
+from gbreg.tuning.question import Question
 from gbreg.tuning.recipes import Search
 from gbreg.tuning.study import REASON, ROUNDS, was_killed
 from gbreg.tuning.trial import stop_early
@@ -98,27 +99,19 @@ class Tuned:
     best_score_: float | dict[str, float]
     best_estimator_: Any
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        search: Search,
-        metrics: Sequence[Metric | None],
-        choose: str | Choose,
-        early_stopping_rounds: int | None,
-        interrupted: bool,
-        held_out: str,
-    ):
+    def __init__(self, study: optuna.Study, question: Question, choose: str | Choose, interrupted: bool):
         self.study_ = study
-        self.search_ = search
-        self.held_out_ = held_out
+        self.search_ = question.search
+        self.held_out_ = held_out_words(question.folds)
         self.interrupted_ = interrupted
-        self.skipped_ = list(search.skipped)
-        self.metrics_ = ["loss" if metric is None else metric.name for metric in metrics]
-        self.trials_ = [_record(trial, search) for trial in study.get_trials(deepcopy=False)]
+        self.skipped_ = list(question.search.skipped)
+        self.metrics_ = question.metric_names
+        self._chance = question.chance_levels()
+        self.trials_ = [_record(trial, question.search) for trial in study.get_trials(deepcopy=False)]
         self.has_best = any(trial.state == "complete" for trial in self.trials_)
         self.pareto_: list[TrialRecord] = []
         if self.has_best:
-            self._take_best(choose, early_stopping_rounds)
+            self._take_best(choose, question.early_stopping_rounds)
 
     def _take_best(self, choose: str | Choose, early_stopping_rounds: int | None) -> None:
         best = self.best_trial_ = _best(self.study_, choose)
@@ -138,6 +131,17 @@ class Tuned:
             f"no trial of study {self.study_.study_name!r} is complete: of {len(states)}, {states.count('fail')} failed and "
             f"{states.count('pruned')} were pruned" + (f". Reasons: {'; '.join(reasons[:3])}" if reasons else "")
         )
+
+    def chance_words(self) -> list[str]:
+        """A sentence on every metric by which no trial ranks better than chance."""
+        scores = [trial.score for trial in self.trials_ if trial.score is not None]
+        best = [max(values) for values in zip(*scores, strict=True)]
+        return [
+            f"No trial ranks better than chance: the best {name} is {value:.4f}, and one of 40 random orders has more than "
+            f"{level:.4f}."
+            for name, value, level in zip(self.metrics_, best, self._chance, strict=True)
+            if value <= level
+        ]
 
     def code(self) -> str:
         """The best model as Python to paste."""

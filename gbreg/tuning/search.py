@@ -14,20 +14,21 @@ from numpy.typing import ArrayLike
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 
-from gbreg._checks import check_sample_weight
+from gbreg._checks import Floats
 from gbreg._compat import validate_parameters
-from gbreg.engines import get_engine, thread_count
+from gbreg.engines import get_engine
 from gbreg.estimators.model import boosters_in
+from gbreg.estimators.parts import takes_none
 from gbreg.estimators.rows import as_labels
 from gbreg.metrics import Metric, directed
-from gbreg.tuning.folds import held_out_words, make_folds
+from gbreg.tuning.folds import make_folds
 from gbreg.tuning.identity import identity
+from gbreg.tuning.question import Question
 from gbreg.tuning.recipes import Search, one, several
 from gbreg.tuning.result import Choose, NoBestError, Tuned
 from gbreg.tuning.space import Range
-from gbreg.tuning.study import Direction, finished, missing, open_study
+from gbreg.tuning.study import finished, missing, new_pruner, new_sampler, open_study
 from gbreg.tuning.trial import Objective, calibrates, stop_early
 
 
@@ -116,7 +117,8 @@ def tune(
         its label and name, such as ``"huberpp.loss__delta"``.
     early_stopping_rounds : int or None
         For boosters that set none themselves. They stop by the metric on the rows it is measured on; parts of a model of
-        several by their own losses; models with `calibration` on a tenth of the training rows, by which they calibrate.
+        several by their own losses; models with `calibration` on a tenth of the training rows, by which they calibrate;
+        boosters beside a part that takes no `eval_set`, such as a pipeline, on rows that they hold out themselves.
     sampler : "tpe", "random", function of a seed, or optuna.samplers.BaseSampler
         "tpe" draws all parameters together (of several metrics each by itself) and keeps off those of running trials, on
         every Optuna. Before it draws, every model is tried as it is given, or as near to that as the ranges allow. An
@@ -177,11 +179,8 @@ def tune(
     >>> found.best_estimator_.predict(X).shape
     (500,)
     """
-    _check_numbers(n_trials, timeout, n_jobs, seed)
-    if not (choose in ("balanced", "first") or callable(choose)):
-        raise ValueError(f"choose={choose!r} must be 'balanced', 'first', or a function of the list of trials")
-    estimator = _seeded(estimator, seed)
-    _check_boosters(estimator, early_stopping_rounds)
+    _check_arguments(n_trials, timeout, n_jobs, seed, choose)
+    estimator = _prepared(estimator, early_stopping_rounds, seed)
     metrics = _metrics(metric)
     folds = make_folds(
         estimator,
@@ -197,36 +196,16 @@ def tune(
         calibrated=calibrates([estimator, *(losses if isinstance(losses, Sequence) else ())], space),
         seed=seed,
     )
-    labels, every = folds[0].train[1], as_labels(estimator, y)
-    if losses is None:
-        search = one(estimator, labels, every, space)
-    else:
-        read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
-        search = several(estimator, losses, labels, every, space, read)
-    _check_loss_metric(estimator, metrics, search)
-    workers = thread_count(n_jobs)
-    weight = None if sample_weight is None else check_sample_weight(sample_weight, every.size)
-    objective = Objective(search, folds, metrics, early_stopping_rounds, workers)
-    study = open_study(
-        storage,
-        study_name,
-        [_direction(metric) for metric in metrics],
-        sampler,
-        pruner,
-        seed,
-        objective.rounds * len(folds),
-        identity(search, metrics, X, every, weight, folds, early_stopping_rounds, seed),
-        search.starts(),
-    )
-    interrupted = _run(study, objective, n_trials, timeout, workers, progress)
-    held_out = held_out_words(
-        folds,
-        given=eval_set is not None,
-        groups=groups is not None,
-        time=time is not None,
-        cv=not (cv is None or isinstance(cv, Integral)),
-    )
-    tuned = Tuned(study, search, metrics, choose, early_stopping_rounds, interrupted, held_out)
+    every = as_labels(estimator, y)
+    search = _search(estimator, losses, folds[0].train[1], every, space, metrics)
+    _check_weights(search, sample_weight)
+    question = Question(search, metrics, folds, early_stopping_rounds)
+    drawn_by = new_sampler(sampler, seed, search.starts(), len(metrics))
+    ended_by = new_pruner(pruner, question.rounds * len(folds))
+    asked = identity(question, X, every, sample_weight, seed)
+    study = open_study(storage, study_name, question.directions, drawn_by, ended_by, asked)
+    interrupted = _run(study, Objective(question, n_jobs), n_trials, timeout, progress)
+    tuned = Tuned(study, question, choose, interrupted)
     if not tuned.has_best:
         raise NoBestError(tuned)
     if refit:
@@ -242,22 +221,26 @@ def _metrics(given: Any) -> list[Metric | None]:
     return [None if isinstance(m, str) and m == "loss" else directed(m) for m in named]
 
 
+def _search(
+    estimator: Any, losses: Any, labels: Floats, every: Floats, space: Any, metrics: Sequence[Metric | None]
+) -> Search:
+    """Over the parameters of one estimator or, where losses are given, of several; `ValueError` if no metric suits it."""
+    if losses is None:
+        search = one(estimator, labels, every, space)
+    else:
+        read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
+        search = several(estimator, losses, labels, every, space, read)
+    _check_loss_metric(estimator, metrics, search)
+    return search
+
+
 def _refit(model: Any, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
-    kept = {} if groups is None or not has_fit_parameter(model, "groups") else {"groups": groups}
+    kept = {} if groups is None or takes_none(model, "groups") is not None else {"groups": groups}
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     model.fit(X, y, **weights, **kept)
 
 
-def _seeded(estimator: Any, seed: int) -> Any:
-    """A clone whose boosters draw rows, also those they hold out, by that seed, where they have none of their own."""
-    estimator = clone(estimator)
-    for part in boosters_in(estimator):
-        if part.random_state is None:
-            part.set_params(random_state=seed)
-    return estimator
-
-
-def _check_numbers(n_trials: int, timeout: float | None, n_jobs: int, seed: int) -> None:
+def _check_arguments(n_trials: int, timeout: float | None, n_jobs: int, seed: int, choose: str | Choose) -> None:
     if not isinstance(n_trials, Integral) or n_trials < 1:
         raise ValueError(f"n_trials={n_trials!r} must be at least 1, a whole number: the trials of the study in all")
     if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
@@ -266,13 +249,19 @@ def _check_numbers(n_trials: int, timeout: float | None, n_jobs: int, seed: int)
         raise ValueError(f"n_jobs={n_jobs!r} must be a whole number: trials at a time, -1 for one a core")
     if not (isinstance(seed, Integral) and 0 <= seed < 2**32):
         raise ValueError(f"seed={seed!r} must be a whole number from 0 to 2**32 - 1")
+    if not (choose in ("balanced", "first") or callable(choose)):
+        raise ValueError(f"choose={choose!r} must be 'balanced', 'first', or a function of the list of trials")
 
 
-def _check_boosters(estimator: Any, early_stopping_rounds: int | None) -> None:
-    """Raise what every trial would: for an estimator without boosters, and parameters that they refuse."""
+def _prepared(estimator: Any, early_stopping_rounds: int | None, seed: int) -> Any:
+    """A clone whose boosters draw rows, also those they hold out, by that seed, where they have none of their own.
+
+    Raises what every trial would: for an estimator without boosters, and parameters that they refuse.
+    """
     estimator = clone(estimator)
-    stop_early(estimator, early_stopping_rounds)
-    parts = list(boosters_in(estimator))
+    tried = clone(estimator)
+    stop_early(tried, early_stopping_rounds)
+    parts = list(boosters_in(tried))
     if not parts:
         raise ValueError(
             f"estimator={type(estimator).__name__} has no booster of gbreg in it: give a GBRegressor, a preset, or an "
@@ -283,6 +272,20 @@ def _check_boosters(estimator: Any, early_stopping_rounds: int | None) -> None:
         engine = get_engine(part.engine)
         engine.package()
         engine.own(part.engine_params)
+    for part in boosters_in(estimator):
+        if part.random_state is None:
+            part.set_params(random_state=seed)
+    return estimator
+
+
+def _check_weights(search: Search, sample_weight: Any) -> None:
+    for model, _ in search.models.values() if sample_weight is not None else ():
+        lacking = takes_none(model, "sample_weight")
+        if lacking is not None:
+            inside = "" if lacking is model else f" of {type(model).__name__}"
+            raise ValueError(
+                f"sample_weight: {type(lacking).__name__}{inside} takes none: leave it out, or use another estimator there"
+            )
 
 
 def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search: Search) -> None:
@@ -298,16 +301,11 @@ def _check_loss_metric(estimator: Any, metrics: Sequence[Metric | None], search:
         raise ValueError(f"metric='loss': {type(estimator).__name__} has no loss of its own: {way_out}")
 
 
-def _direction(metric: Metric | None) -> Direction:
-    return "maximize" if metric is not None and metric.greater_is_better else "minimize"
-
-
 def _run(
     study: optuna.Study,
     objective: Objective,
     n_trials: int,
     timeout: float | None,
-    workers: int,
     progress: Callable[[Progress], None] | None,
 ) -> bool:
     """Run what is missing; True if Ctrl-C ended it."""
@@ -327,7 +325,7 @@ def _run(
         warnings.filterwarnings("ignore", category=ExperimentalWarning)  # what Optuna 4 called parts of its sampler
         try:
             if to_do:
-                study.optimize(objective, to_do, timeout, n_jobs=workers, catch=(Exception,), callbacks=[after])
+                study.optimize(objective, to_do, timeout, n_jobs=objective.workers, catch=(Exception,), callbacks=[after])
         except KeyboardInterrupt:
             return True
     return False

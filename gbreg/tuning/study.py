@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gbreg._compat import all_trials
 from gbreg.tuning.identity import differences
+from gbreg.tuning.question import Direction
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -48,7 +49,6 @@ def _tpe_of_several(seed: int) -> BaseSampler:
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "random": RandomSampler}
 PRUNERS = ("median", "hyperband")
-Direction = Literal["minimize", "maximize"]
 # What a study file is asked for by, where no name is given.
 STUDY_NAME = "gbreg"
 # What a trial is stored with: the process that runs it, why it failed, each fold's rounds of every booster and metrics.
@@ -116,38 +116,33 @@ def open_study(
     storage: Any,
     study_name: str | None,
     directions: Sequence[Direction],
-    sampler: Any,
-    pruner: Any,
-    seed: int,
-    rounds: int,
+    sampler: BaseSampler,
+    pruner: BasePruner,
     asked: Mapping[str, Any],
-    starts: Sequence[Mapping[str, Any]],
 ) -> optuna.Study:
     """The study of that name, made if there is none, its killed trials marked failed.
 
     Parameters
     ----------
-    storage, study_name, sampler, pruner, seed
+    storage, study_name
         As in `tune`.
     directions : sequence of {"minimize", "maximize"}
-    rounds : int
-        Of boosting, at most, of one trial.
+    sampler : optuna.samplers.BaseSampler
+    pruner : optuna.pruners.BasePruner
     asked : dict
         Its `identity`: a stored study must have been asked the same.
-    starts : sequence of dict
-        What the first trials try, as trials store it, unless the sampler is an instance of Optuna's.
 
     Raises
     ------
     ValueError
-        For a sampler or pruner that is not known, and a stored study that was asked something else.
+        For a stored study that was asked something else.
     """
     study = optuna.create_study(
         study_name=study_name or STUDY_NAME,
         storage=open_storage(storage),
         directions=list(directions),
-        sampler=_sampler(sampler, seed, starts, len(directions)),
-        pruner=_pruner(pruner, rounds),
+        sampler=sampler,
+        pruner=pruner,
         load_if_exists=True,
     )
     _check_asked(study, asked)
@@ -182,7 +177,7 @@ def open_storage(storage: Any) -> BaseStorage | None:
         raise ValueError(f"storage={storage!r} must be the path of a file, a URL, a storage of Optuna's, or None")
     text = str(storage)
     if "://" in text:
-        return RDBStorage(text)
+        return _closing(RDBStorage(text))
     path = Path(text)
     if path.is_dir():
         raise ValueError(f"storage={text!r} is a folder: name a file in it, such as {str(path / 'study.db')!r}")
@@ -214,8 +209,11 @@ def _sqlite(path: str) -> RDBStorage:
 
 
 def _opened(path: str) -> RDBStorage:
-    """A storage that closes its connections when nobody holds it: Python 3.13 warns of open ones."""
-    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)})
+    return _closing(RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": partial(_connect, path)}))
+
+
+def _closing(storage: RDBStorage) -> RDBStorage:
+    """Which closes its connections when nobody holds it: Python 3.13 warns of open ones."""
     weakref.finalize(storage, storage.engine.dispose)
     return storage
 
@@ -231,7 +229,8 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _sampler(sampler: Any, seed: int, starts: Sequence[Mapping[str, Any]], n_metrics: int) -> BaseSampler:
+def new_sampler(sampler: Any, seed: int, starts: Sequence[Mapping[str, Any]], n_metrics: int) -> BaseSampler:
+    """What `tune` names: Optuna's own as it is, others with the starts, as trials store them, before what they draw."""
     if isinstance(sampler, BaseSampler):
         return sampler
     if sampler not in SAMPLERS if isinstance(sampler, str) else not callable(sampler):
@@ -248,7 +247,8 @@ def first_report(rounds: int) -> int:
     return max(1, rounds // 10)
 
 
-def _pruner(pruner: Any, rounds: int) -> BasePruner:
+def new_pruner(pruner: Any, rounds: int) -> BasePruner:
+    """What `tune` names, for trials of so many rounds of boosting, at most."""
     if pruner is None:
         return NopPruner()
     if isinstance(pruner, BasePruner):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.pruners import NopPruner
 from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 
 from gbreg.engines import EachRound, SharedBins, thread_count
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.model import boosters_in, fitted_boosters_in
+from gbreg.estimators.parts import takes_none
 from gbreg.losses import PointwiseLoss
-from gbreg.metrics import Metric, directed
+from gbreg.metrics import directed
 from gbreg.metrics.base import quietly
 from gbreg.tuning.folds import Fold, Part
-from gbreg.tuning.recipes import Search
+from gbreg.tuning.question import Question
 from gbreg.tuning.study import FOLDS, OWNER, REASON, ROUNDS, first_report, owner
 
 
@@ -37,24 +37,17 @@ def stop_early(model: Any, rounds: int | None) -> None:
 
 
 class Objective:
-    """One trial: a model with the parameters suggested, trained and measured fold by fold."""
+    """One trial: a model with the parameters suggested, trained and measured fold by fold; `n_jobs` run at a time."""
 
-    def __init__(
-        self,
-        search: Search,
-        folds: Sequence[Fold],
-        metrics: Sequence[Metric | None],
-        early_stopping_rounds: int | None,
-        workers: int,
-    ):
-        self.search = search
-        self.folds = folds
-        self.metrics = metrics
-        self.early_stopping_rounds = early_stopping_rounds
-        self.n_threads = max(1, thread_count(None) // workers)
-        self.bins = SharedBins(2 * len(folds) * workers)  # models of two boosters train on two sets of rows
-        models = [model for model, _ in search.models.values()]
-        self.rounds = max((int(np.max(part.n_estimators)) for model in models for part in boosters_in(model)), default=1)
+    def __init__(self, question: Question, n_jobs: int):
+        self.search = question.search
+        self.folds = question.folds
+        self.metrics = question.metrics
+        self.early_stopping_rounds = question.early_stopping_rounds
+        self.rounds = question.rounds
+        self.workers = thread_count(n_jobs)
+        self.n_threads = max(1, thread_count(None) // self.workers)
+        self.bins = SharedBins(2 * len(self.folds) * self.workers)  # models of two boosters train on two sets of rows
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         trial.set_user_attr(OWNER, owner())
@@ -103,7 +96,7 @@ class Objective:
     def _fit(self, model: Any, fold: Fold, trial: optuna.Trial, earlier: list[float]) -> Any:
         X, y, weight = fold.train
         given: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
-        if has_fit_parameter(model, "eval_set"):
+        if takes_none(model, "eval_set") is None:
             X_watched, y_watched, w_watched = fold.watched
             given["eval_set"] = [(X_watched, y_watched)]
             if w_watched is not None:

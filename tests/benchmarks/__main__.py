@@ -12,7 +12,21 @@ from pathlib import Path
 
 import joblib
 
-from tests.benchmarks import arrived, families, fits, kernels, leaves, memory, report, startup, threads, tuning, xauc
+from tests.benchmarks import (
+    arrived,
+    exposure,
+    families,
+    fits,
+    kernels,
+    leaves,
+    memory,
+    report,
+    serving,
+    startup,
+    threads,
+    tuning,
+    xauc,
+)
 from tests.benchmarks.measure import Plan, Table
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
@@ -30,6 +44,10 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
     "report": report.of_ten_models,
     "sums": arrived.at_defaults,
     "threads": threads.at_once,
+    "one row": serving.one_row,
+    "many rows": serving.many_rows,
+    "pit": serving.pit_calibration,
+    "exposure": exposure.fit_time,
 }
 PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
 

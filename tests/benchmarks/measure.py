@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -94,7 +95,7 @@ class Table:
         return "\n".join([f"## {self.title}", "", self.note, "", head, rule, *body]) + "\n"
 
 
-def in_fresh_process(module: str, *arguments: object) -> Any:
+def in_fresh_process(module: str, *arguments: object, **environment: str) -> Any:
     """What ``python -m module *arguments`` prints as JSON."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, **environment}).stdout)

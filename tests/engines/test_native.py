@@ -13,6 +13,7 @@ import pytest
 
 from gbreg.engines import ENGINES, get_engine, xgboost
 from gbreg.losses import NativeForm
+from gbreg.losses.native import FORMS
 
 EQUAL, UNEQUAL = np.full(4, 2.5), np.array([1.0, 2.0, 1.0, 1.0])
 PARAMETERS: dict[str, dict[str, float]] = {
@@ -151,3 +152,9 @@ def test_the_table_has_every_form() -> None:
         named[engine].add(form)
     named["catboost"] |= {"poisson", "tweedie", "cross_entropy"}
     assert named == {name: set(engine.native) for name, engine in ENGINES.items()}
+
+
+def test_a_form_that_no_engine_could_have_is_refused_where_the_loss_names_it() -> None:
+    with pytest.raises(ValueError, match=r"NativeForm: name='squared_eror' is not known: did you mean 'squared_error'\?"):
+        NativeForm("squared_eror")
+    assert set(FORMS) == {name for engine in ENGINES.values() for name in engine.native}

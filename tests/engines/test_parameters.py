@@ -204,9 +204,10 @@ def test_an_overriding_subsample_draws_rows(engine: str) -> None:
     assert not np.array_equal(want, whole)
 
 
-@every_engine
-def test_all_threads_by_the_engines_own_word(engine: str) -> None:
-    name = {"lightgbm": "num_threads", "xgboost": "nthread", "catboost": "thread_count"}[engine]
+@pytest.mark.parametrize(
+    ("engine", "name"), [("lightgbm", "num_threads"), ("xgboost", "nthread"), ("catboost", "thread_count")]
+)
+def test_all_threads_by_the_engines_own_word(engine: str, name: str) -> None:
     settled = get_engine(engine).settled(small(engine=engine, engine_params={name: -1})._tree_parameters())
     assert settled.n_threads == gbreg.engines.thread_count(-1)
 

@@ -17,7 +17,7 @@ from gbreg import BucketRegressor, D2QRegressor, GBRegressor, HurdleRegressor, W
 from gbreg._columns.ranks import learn_knots, ranks_of
 from gbreg.calibration import IsotonicCalibrator
 from gbreg.compare import compare
-from gbreg.engines import Features, get_engine
+from gbreg.engines import ENGINES, Features, get_engine
 from gbreg.engines.rows import safe_names
 from gbreg.losses import SquaredError
 from gbreg.reporting import report
@@ -26,7 +26,6 @@ lgb = pytest.importorskip("lightgbm")
 xgb = pytest.importorskip("xgboost")
 catboost = pytest.importorskip("catboost")
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 

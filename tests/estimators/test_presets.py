@@ -14,14 +14,24 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gbreg import BucketRegressor, GBRegressor, HurdleRegressor, OrdinalRegressor, ZILNRegressor, load
+from gbreg import (
+    BucketRegressor,
+    CalibratedRegressor,
+    D2QRegressor,
+    GBRegressor,
+    HurdleRegressor,
+    OrdinalRegressor,
+    WCERegressor,
+    ZILNRegressor,
+    load,
+)
 from gbreg._columns import Columns
+from gbreg.engines import ENGINES
 from gbreg.estimators import hurdle, rows
 from gbreg.estimators.base import BOOSTING_PARAMETERS
 from gbreg.estimators.preset import DistributionalPreset, Preset
 from gbreg.losses import LogNormal, SoftmaxBuckets
 
-ENGINES = ("lightgbm", "xgboost", "catboost")
 SMALL = {"n_estimators": 15, "max_leaves": 8, "n_jobs": 1, "random_state": 0}
 
 
@@ -183,6 +193,36 @@ def test_tables_pickles_and_searches(cls):
     np.testing.assert_array_equal(small(cls, "lightgbm").fit(X, y, weight).predict(X), model.predict(table))
     search = GridSearchCV(small(cls, "lightgbm"), {"learning_rate": [0.01, 0.2]}, cv=2).fit(X, y)
     assert search.best_params_ == {"learning_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(cls() for cls in PRESETS if issubclass(cls, DistributionalPreset)),
+        GBRegressor("log_normal"),
+        HurdleRegressor(GBRegressor("bernoulli"), GBRegressor("log_normal")),
+        CalibratedRegressor(GBRegressor("log_normal")),
+    ],
+    ids=repr,
+)
+def test_before_fit_every_prediction_says_so(model):
+    X, _, _ = spend(10)
+    for ask in (
+        lambda: model.predict(X),
+        lambda: model.predict(X, "median"),
+        lambda: model.predict_distribution(X),
+        lambda: model.predict_quantile(X, 0.5),
+    ):
+        with pytest.raises(NotFittedError):
+            ask()
+
+
+def test_a_readout_of_what_predicts_no_distribution_is_refused():
+    X, y, _ = spend(100)
+    for model in (WCERegressor(**SMALL), D2QRegressor(GBRegressor(**SMALL), 0, n_groups=2)):
+        with pytest.raises(TypeError, match="predicts no distribution: use a GBRegressor with a distributional loss"):
+            model.fit(X, y).predict(X, "median")
+        assert not hasattr(model, "predict_quantile")
 
 
 @pytest.mark.parametrize("cls", PRESETS)

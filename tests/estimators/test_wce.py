@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from gbreg import GBRegressor, WCERegressor
+from gbreg.engines import ENGINES
 from gbreg.losses import WCE
-
-ENGINES = ("lightgbm", "xgboost", "catboost")
 
 
 def watched(n=2000, seed=0, levels=6):

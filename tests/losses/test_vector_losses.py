@@ -17,9 +17,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from gbreg import GBRegressor
+from gbreg import _kernels as kernels
 from gbreg._discretize import bucket_of, soft_labels
-from gbreg.engines import ENGINES
-from gbreg.losses import ZILN, LogNormal, OrdinalBuckets, SoftmaxBuckets, VectorLoss, loss_from_json
+from gbreg.engines import ENGINES, Objective
+from gbreg.losses import ZILN, LogNormal, OrdinalBuckets, SoftmaxBuckets, SquaredError, VectorLoss, loss_from_json
 from tests.cases import built_in
 from tests.test_descent import adversarial
 
@@ -46,7 +47,7 @@ VARIANTS = {
 }
 CASES = [loss for name, cls in BUILT_IN.items() for loss in VARIANTS.get(name, [cls()])]
 # One of each compiled kernel, for what takes long.
-FURTHER = (SoftmaxBuckets(n_buckets=6, rank=None), OrdinalBuckets(n_buckets=6, thresholds="independent"))
+FURTHER = [*VARIANTS["softmax_buckets"][1:3], *VARIANTS["softmax_buckets"][4:6], VARIANTS["ordinal_buckets"][2]]
 KERNELS = [*(VARIANTS.get(name, [cls()])[0] for name, cls in BUILT_IN.items()), *FURTHER]
 
 every_loss = pytest.mark.parametrize("loss", CASES, ids=repr)
@@ -341,6 +342,57 @@ def test_shapes_and_hessians_that_are_not_offered(loss):
 
 
 # -- losses that say the same -----------------------------------------------------------------------------------------
+
+
+@every_loss
+@pytest.mark.parametrize("size", [0.1, 2.0, 30.0])
+def test_training_is_as_exact_as_single_precision(loss, size):
+    """Engines take gradients in float32: those of training may be rounded on the way, and no more."""
+    y = labels_for(loss)
+    loss = clone(loss).fit(y)
+    raw = scores_for(loss, y.size, size)
+    exact = loss.gradient_hessian(y, raw)
+    run = kernels.RowPass(loss.training_spec(), loss.arguments(), offset=np.zeros(loss.n_outputs))
+    out = np.empty_like(raw), np.empty_like(raw)
+    assert run(loss.label_numbers(y), raw, np.ones(y.size), out) == 0
+    for got, want in zip(out, exact, strict=True):
+        # Of sums of statistics, which are of this size, and of exp, whose argument is rounded too.
+        scale = np.maximum(np.abs(want), np.abs(want).max(axis=0))
+        assert (np.abs(got - want) <= 2e-6 * (1.0 + np.abs(raw).max()) * scale).all()
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.float16, ">f8"])
+@pytest.mark.parametrize("loss", [LogNormal(), SoftmaxBuckets(n_buckets=3), SquaredError()], ids=repr)
+def test_labels_and_scores_of_other_types_are_read_as_what_they_are(loss, kind):
+    y = np.array([1.0, 2.0, 5.0, 9.0])
+    loss = clone(loss).fit(y)
+    raw = np.ones((4, 1)) * np.arange(1.0, 1.0 + loss.intercept_.size)
+    raw = raw[:, 0].copy() if raw.shape[1] == 1 else raw
+    want = [a.copy() for a in Objective(loss).gradient_hessian(y, raw)]
+    for labels, scores in ((y.astype(kind), raw), (y, raw.astype(kind))):
+        for got, right in zip(Objective(loss).gradient_hessian(labels, scores), want, strict=True):
+            assert_array_equal(got, right)
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, 1e31])
+def test_training_counts_rows_of_no_use(score):
+    y = np.array([0.5, 1.0, 2.0, 4.0])
+    loss = SoftmaxBuckets(n_buckets=4).fit(y)
+    raw = np.zeros((4, loss.n_outputs))
+    raw[2, 1] = score
+    run = kernels.RowPass(loss.training_spec(), loss.arguments(), offset=np.zeros(loss.n_outputs))
+    assert run(y, raw, np.ones(4), (np.empty_like(raw), np.empty_like(raw))) == 1
+
+
+def test_soft_labels_are_made_once(monkeypatch):
+    y = labels_for(SoftmaxBuckets())
+    loss = SoftmaxBuckets(n_buckets=8, soft="hl_gauss", unbiased=True).fit(y)
+    first = loss.label_numbers(y)
+    monkeypatch.setattr(SoftmaxBuckets, "_soft_numbers", None)  # called again, it fails
+    assert loss.label_numbers(y.copy()) is first
+    q = soft_labels(y, loss.edges_, loss.representatives_, "hl_gauss", largest=loss.high_[-1], unbiased=True)
+    assert_allclose(first[:, 2:], q @ loss.basis_.T, rtol=1e-9, atol=1e-9)
+    assert_allclose(loss.shares(y, np.ones(y.size)), q.mean(axis=0), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("soft", [None, "normal", "two_hot"])

@@ -47,12 +47,6 @@ TABLES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)
 def test_every_display_draws_without_a_warning(display, table):
@@ -106,6 +100,34 @@ def test_ticks_whatever_the_span(top, zero):
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
         assert 2 <= sum(low <= at <= high for at in axis.get_majorticklocs()) <= 12
+
+
+@pytest.mark.parametrize("decades", [0.5, 1, 2, 3, 6, 10])
+@pytest.mark.parametrize("least", [1e-9, 0.0013, 2.0, 7e5])
+@pytest.mark.parametrize("below", [None, 0.0, -1e-3, -1.0, -100.0])
+def test_labels_of_ticks_do_not_touch(below, least, decades):
+    """Nor does 0 touch its neighbours where many powers of ten leave it little room."""
+    values = np.geomspace(least, least * 10.0**decades, 40)
+    if below is not None:
+        values[0] = below * values[-1]
+    ax = CalibrationDisplay.from_predictions(values, values, n_bins=values.size).ax_
+    ax.figure.canvas.draw()
+    for i, axis in enumerate((ax.xaxis, ax.yaxis)):
+        low, high = axis.get_view_interval()
+        ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+        shown = [label for at, label in ticks if low <= at <= high]
+        assert len(shown) >= 2
+        assert ("0" in [label.get_text() for label in shown]) == (below is not None)
+        boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.min[i])
+        assert all(one.max[i] < next_.min[i] for one, next_ in itertools.pairwise(boxes))
+
+
+def test_one_group_next_to_0_does_not_take_the_picture():
+    """Nineteen groups from 10 to 100 and one of 1e-9: with a group of 0 too, those above take most of the axis."""
+    values = np.concatenate([[0.0, 1e-9], np.geomspace(10.0, 100.0, 38)])
+    ax = CalibrationDisplay.from_predictions(values, values, n_bins=40).ax_
+    place = ax.transAxes.inverted().transform(ax.transData.transform([(10.0, 10.0), (100.0, 100.0)]))
+    assert (place[1] - place[0] > 0.5).all()
 
 
 @pytest.mark.parametrize("display", OF_PREDICTIONS, ids=lambda d: d.__name__)

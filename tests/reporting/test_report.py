@@ -226,6 +226,17 @@ def test_what_chance_can_tell(tmp_path):
     assert f"{best} ranks better than every other model by more than chance" in text
 
 
+def test_where_none_ranks_better_than_chance_none_is_said_to_rank_as_well(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=600)
+    models = {"one": rng.exponential(size=600), "other": rng.exponential(size=600)}
+    text = gbreg.report(models, None, y, path=tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "No model ranks better than chance: " in text
+    assert "No model here ranks better than chance: look for better features" in text
+    assert "Within chance" not in text
+    assert "ranks best" not in text
+
+
 def test_errors_without_a_value():
     y, ones = np.zeros(5), np.ones(5)
     with quietly():
@@ -281,3 +292,21 @@ def test_legends_of_many_models_are_not_cut_off(name):
         assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
         assert any(" ≤ 0" in text.get_text() for text in ax.get_legend().get_texts()) == (" / " in ax.get_ylabel())
         assert 0 <= legend.y0 < legend.y1 <= title.y0
+
+
+@pytest.mark.parametrize("least", [1e-9, 1e-4, 1.0])
+def test_long_ticks_leave_the_axis_its_title(monkeypatch, least):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figures = []
+    monkeypatch.setattr(pictures, "encoded", lambda figure: figures.append(figure) or "")
+    y = least * np.append(np.geomspace(1.0, 1e3, 60), -np.geomspace(1.0, 1e3, 60))
+    overlays = pictures.Overlays(y, None)
+    overlays.add("model", y)
+    overlays.pictures()
+    for figure in figures:
+        FigureCanvasAgg(figure).draw()
+        axis = figure.axes[0].yaxis
+        assert axis.label.get_window_extent().x0 >= 0
+        shown = [*axis.get_ticklabels(), *figure.axes[0].xaxis.get_ticklabels()]
+        assert max(label.get_window_extent().x1 for label in shown) <= figure.bbox.width

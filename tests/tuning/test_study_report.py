@@ -15,6 +15,8 @@ from gbreg import GBRegressor, HurdleRegressor
 from gbreg.compare import number
 from gbreg.losses import Huberpp
 from gbreg.tuning import Choice, NoBestError, Tuned, TunedRegressor, Uniform, tune, write_study
+from gbreg.tuning.folds import Fold
+from gbreg.tuning.question import Question
 from tests.browser import assert_fits, look, needs_browser
 from tests.tuning.test_space import spend
 from tests.tuning.test_tune import FEW, STEPS, AlwaysPruned, Diverging, quick
@@ -216,7 +218,9 @@ def test_a_killed_trial_is_told_apart(tmp_path: Path) -> None:
 
     found = quick(n_trials=8, progress=stop)
     found.study_.tell(found.study_.ask(), state=optuna.trial.TrialState.FAIL)
-    again = Tuned(found.study_, found.search_, [None], "first", None, True, "")
+    rows = (None, np.zeros(1), None)
+    question = Question(found.search_, [None], [Fold(rows, rows, rows)], None)
+    again = Tuned(found.study_, question, "first", interrupted=True)
     read = page(again, tmp_path)
     assert "3 complete" in read.said
     assert "1 more was cut off, which does not count." in read.said
@@ -319,3 +323,17 @@ def test_no_text_is_cut_off_or_over_another(which: str, request: pytest.FixtureR
     assert seen["texts"] > 100
     assert seen["cut"] == []
     assert seen["over"] == []
+
+
+def test_a_best_trial_that_ranks_by_chance_is_not_praised(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise, y = rng.normal(size=(400, 2)), rng.exponential(size=400)
+    model = GBRegressor(n_estimators=3, n_jobs=1)
+    found = tune(model, noise, y, metric=["xauc", "mae"], n_trials=2, seed=0)
+    (sentence,) = found.chance_words()
+    assert re.fullmatch(
+        r"No trial ranks better than chance: the best xauc is 0\.\d+, and one of 40 random orders has more than 0\.\d+\.",
+        sentence,
+    )
+    assert sentence in page(found, tmp_path).said
+    assert quick(metric="xauc").chance_words() == []

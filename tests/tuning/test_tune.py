@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import signal
 import subprocess
@@ -13,9 +14,13 @@ import numpy as np
 import optuna
 import pytest
 from sklearn.base import clone
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import mean_absolute_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from gbreg import BucketRegressor, CalibratedRegressor, GBRegressor, HurdleRegressor, WCERegressor, ZILNRegressor
+from gbreg.engines import ENGINES
 from gbreg.losses import AbsoluteError, Huberpp, PointwiseLoss, SquaredError
 from gbreg.metrics import get_metric
 from gbreg.tuning import Choice, LogUniform, Progress, Tuned, Uniform, tune
@@ -282,7 +287,7 @@ def test_threads_run_trials_side_by_side() -> None:
 STEPS = {**FEW, "max_leaves": None, "loss__delta": None, "learning_rate": Choice((0.3, 1e-6))}
 
 
-@pytest.mark.parametrize("engine", ["lightgbm", "xgboost", "catboost"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_trials_that_fall_behind_are_pruned_on_every_engine(engine: str) -> None:
     pytest.importorskip(engine)
     model = GBRegressor("huberpp", engine=engine, n_estimators=20, n_jobs=1)
@@ -657,3 +662,41 @@ def test_losses_that_none_of_the_labels_suit() -> None:
         tune(GBRegressor(), X, y - 1.0, metric="mae", losses=["gamma"])
     with pytest.raises(ValueError, match="losses= need an estimator with the parameters of boosting, got HurdleRegressor"):
         tune(HurdleRegressor(GBRegressor("bernoulli"), GBRegressor()), X, y, metric="mae", losses=["gamma"])
+
+
+def hurdle_of_a_pipeline() -> HurdleRegressor:
+    whether = make_pipeline(StandardScaler(), LogisticRegression())
+    return HurdleRegressor(whether, GBRegressor("gamma", n_estimators=5, n_jobs=1))
+
+
+def test_a_hurdle_with_a_pipeline_is_tuned() -> None:
+    X, y = spend()
+    model = hurdle_of_a_pipeline()
+    found = tune(model, X, y, metric="mae", n_trials=2, groups=np.arange(y.size) // 2)
+    assert [trial.state for trial in found.trials_] == ["complete"] * 2
+    best = found.best_estimator_
+    assert best.regressor_.n_estimators == best.regressor_.best_iteration_
+
+
+def test_weights_that_a_part_cannot_take_are_refused_before_the_first_trial(tmp_path: Path) -> None:
+    X, y = spend()
+    with pytest.raises(ValueError, match=r"sample_weight: Pipeline of HurdleRegressor takes none: leave it out"):
+        tune(hurdle_of_a_pipeline(), X, y, metric="mae", sample_weight=np.ones(y.size), storage=tmp_path / "s.db")
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_metrics_of_scikit_learn_are_searched_by() -> None:
+    found = quick(metric=mean_absolute_error, n_trials=3)
+    assert found.best_score_ == pytest.approx(quick(metric="mae", n_trials=3).best_score_)
+    assert found.metrics_ == ["mean_absolute_error"]
+
+
+def test_connections_of_a_url_are_closed(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path / 's.db'}")
+    assert isinstance(storage, optuna.storages.RDBStorage)
+    optuna.create_study(storage=storage)
+    engine = storage.engine
+    assert engine.pool.checkedin() > 0  # type: ignore[attr-defined]
+    del storage
+    gc.collect()
+    assert engine.pool.checkedin() == 0  # type: ignore[attr-defined]

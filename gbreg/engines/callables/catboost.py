@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
 
 from gbreg._checks import check_sample_weight
+from gbreg._kernels import RowPass
 from gbreg.engines.callables.bare import CheckedObjective, Evaluation
 from gbreg.engines.monitor import MetricLike, Monitor
 from gbreg.engines.objective import Objective
@@ -38,40 +40,77 @@ class NativeObjective:
         self.objective.row_name = "block row"  # blocks come in any order and number
         self.raised = raised
         self.error: Exception | None = None
+        self._signs = np.array([[-raised], [-1.0]])
+        self._ones = np.ones(0)
 
     def __deepcopy__(self, memo: Any) -> NativeObjective:
         # CatBoostRegressor clones its parameters and then insists on finding the same object.
         return self
 
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
-        y, raw = np.ascontiguousarray(targets), np.asarray(approxes) / self.raised
-        out = np.empty((2, y.size))
-        weight = np.ones(y.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        # Copies: the address of a read-only array costs more than a block's labels.
+        y, raw, out = np.array(targets), np.asarray(approxes) / self.raised, np.empty((2, len(targets)))
+        weight = self._no_weight(y.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
         try:
             self.objective.fill(y, raw, weight, (out[0], out[1]), n_threads=1)
         except FloatingPointError as error:
             self.error = self.error or error
             out[:] = 0.0
-        return out.T * (-self.raised, -1.0)
+        out *= self._signs
+        return out.T
+
+    def _no_weight(self, n: int) -> Any:
+        ones = self._ones  # other threads may be at work
+        if ones.size != n:
+            ones = self._ones = np.ones(n)
+        return ones
+
+
+class _Row:
+    """One row's arrays, filled anew by every call of a thread, and the kernel's call for them."""
+
+    def __init__(self, run: RowPass, numbers: Any, n_outputs: int):
+        self.run = run
+        self.label, self.weight = np.array(numbers, dtype=np.float64), np.ones(1)
+        self.raw, self.gradient, self.hess = np.empty((3, 1, n_outputs))
+        self.call = run.prepared(self.label, self.raw, self.weight, (self.gradient, self.hess))
 
 
 class RowObjective(NativeObjective):
     """For losses of several outputs CatBoost calls Python once a row and twice a round: no more is done than needed."""
 
+    def __init__(self, objective: Objective, raised: float = 1.0):
+        super().__init__(objective, raised)
+        self._numbers: dict[float, Any] = {}  # of every label, which comes again in every round
+        self._of_thread = threading.local()
+
+    def _row(self, y: float, n_outputs: int) -> _Row:
+        """This thread's row with this label in it."""
+        numbers = self._numbers.get(y)
+        if numbers is None:
+            numbers = self._numbers[y] = self.objective.loss.label_numbers(np.array([y], dtype=np.float64))
+        row: _Row | None = getattr(self._of_thread, "row", None)
+        run = self.objective.run
+        if row is None or row.run is not run:
+            assert isinstance(run, RowPass)
+            row = self._of_thread.row = _Row(run, numbers, n_outputs)
+        row.label[:] = numbers
+        return row
+
     def calc_ders_multi(self, approxes: Any, targets: Any, weight: Any) -> Any:
-        raw = np.asarray(approxes)[None, :] / self.raised
-        y, weights = np.asarray(targets)[:1], np.array((weight,), dtype=np.float64)
-        gradient, hess = out = np.empty((2, *raw.shape))
-        if self.objective.run(y, raw, weights, (gradient, hess)):
-            try:
-                self.objective.fill(y, raw, weights, (gradient, hess), n_threads=1)  # says what is wrong
+        outputs, y = len(approxes), targets[0]
+        row = self._row(y, outputs)
+        np.divide(approxes, self.raised, out=row.raw[0])
+        row.weight[0] = weight
+        if row.call():
+            try:  # says what is wrong
+                self.objective.fill(np.array([y]), row.raw, row.weight, (row.gradient, row.hess), n_threads=1)
             except FloatingPointError as error:
                 self.error = self.error or error
-            out[:] = 0.0
-        outputs = raw.shape[1]
+            row.gradient[:] = row.hess[:] = 0.0
         diagonal = np.zeros(outputs * outputs)
-        diagonal[:: outputs + 1] = -hess[0]
-        return gradient[0] * -self.raised, diagonal.reshape(outputs, outputs)
+        diagonal[:: outputs + 1] = -row.hess[0]
+        return row.gradient[0] * -self.raised, diagonal.reshape(outputs, outputs)
 
 
 def for_rows(ours: type, base: type) -> Any:

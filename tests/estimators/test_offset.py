@@ -1,0 +1,273 @@
+"""Rows that bring an offset or an exposure: in training, early stopping, calibration, prediction and files."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gbreg import BucketRegressor, GBRegressor, ZILNRegressor, load
+from gbreg.engines import ENGINES
+from gbreg.losses import PointwiseLoss, Poisson
+from tests.cases import CASES, inside
+from tests.estimators.test_regressor import BY_WEIGHT
+
+lgb = pytest.importorskip("lightgbm")
+xgb = pytest.importorskip("xgboost")
+catboost = pytest.importorskip("catboost")
+
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+every_loss = pytest.mark.parametrize("loss", CASES, ids=repr)
+
+
+def policies(n: int = 1500, seed: int = 0) -> tuple[Any, Any, Any]:
+    """Claims of policies that ran from a tenth of a year to three."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    exposure = rng.uniform(0.1, 3.0, n)
+    return X, rng.poisson(exposure * np.exp(0.6 * X[:, 0] - 1.0)).astype(float), exposure
+
+
+def small(loss: Any = "poisson", engine: str = "lightgbm", **more: Any) -> GBRegressor:
+    return GBRegressor(loss, engine=engine, **{"n_estimators": 12, "max_leaves": 6, "n_jobs": 1, **more})
+
+
+def shifted(loss: PointwiseLoss, n: int = 300) -> tuple[Any, Any, Any]:
+    """Features, labels inside the loss's domain, and offsets of a size that its link bears."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, 3))
+    offset = 0.5 * rng.normal(size=n)
+    y = inside(loss, np.exp(X[:, 0] + offset + 0.3 * rng.normal(size=n)))
+    return X, y, offset
+
+
+# -- the best constant beside an offset --------------------------------------------------------------------------------
+
+
+@every_loss
+def test_no_intercept_near_is_better(loss: PointwiseLoss) -> None:
+    _, y, offset = shifted(loss)
+    fitted = clone(loss).fit(y, offset=offset)
+    best = fitted.value(y, fitted.intercept_[0] + offset).sum()
+    for away in (-0.03, -0.003, 0.003, 0.03):
+        assert fitted.value(y, fitted.intercept_[0] + away + offset).sum() >= best - 1e-9 * abs(best)
+
+
+@every_loss
+def test_one_offset_for_all_rows_moves_the_intercept(loss: PointwiseLoss) -> None:
+    _, y, _ = shifted(loss)
+    plain, moved = clone(loss).fit(y), clone(loss).fit(y, offset=np.full(y.size, 0.25))
+    at = [plain.value(y, np.full(y.size, score)).sum() for score in (plain.intercept_[0], moved.intercept_[0] + 0.25)]
+    assert at[1] <= at[0] + 1e-9 * abs(at[0]) + 1e-9
+
+
+def test_labels_at_the_end_of_a_link_bound_the_intercept() -> None:
+    y, offset = np.array([0.0, 0.0, 3.0, 1.0]), np.array([1.0, -2.0, 0.5, 0.0])
+    fitted = Poisson().fit(y, offset=offset)
+    assert fitted.intercept_[0] == pytest.approx(np.log(4.0 / np.exp(offset).sum()), rel=1e-12)
+    assert Poisson().fit(np.zeros(4), offset=offset).constant_ == 0.0
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
+def own_channel(model: GBRegressor, X: Any, y: Any, start: Any) -> Any:
+    """What the engine's own Poisson training from there adds to it, with the parameters and weights of a model."""
+    weight = np.full(y.size, 1.0 / float(model.loss_.hessian_scale_))
+    shared = {"learning_rate": model.learning_rate, "max_leaves": model.max_leaves}
+    if model.engine == "lightgbm":
+        given = {**shared, "objective": "poisson", "boost_from_average": False, "verbosity": -1, "num_threads": 1}
+        given |= {"min_data_in_leaf": model.min_child_samples, "min_sum_hessian_in_leaf": 0.0, "max_bin": model.max_bins}
+        data = lgb.Dataset(X, y, weight=weight, init_score=start)
+        return lgb.train(given, data, model.n_estimators).predict(X, raw_score=True)
+    if model.engine == "xgboost":
+        given = {**shared, "objective": "count:poisson", "tree_method": "hist", "grow_policy": "lossguide", "max_depth": 0}
+        given |= {"min_child_weight": model.min_child_samples, "reg_lambda": 0.0, "max_bin": model.max_bins, "nthread": 1}
+        data = xgb.QuantileDMatrix(X, y, base_margin=start, max_bin=model.max_bins)
+        data.set_weight(weight)  # afterwards: by rounding, equal weights make other bins than none
+        booster = xgb.train(given, data, model.n_estimators)
+        return booster.predict(xgb.DMatrix(X, base_margin=np.zeros(y.size)), output_margin=True)
+    given = {**shared, "loss_function": "Poisson", "iterations": model.n_estimators, "grow_policy": "Lossguide", "depth": 16}
+    given |= {"min_data_in_leaf": model.min_child_samples, "bootstrap_type": "No", "border_count": model.max_bins - 1}
+    given |= {"l2_leaf_reg": 0.0, "leaf_estimation_iterations": 1, "random_strength": 0.0, "boost_from_average": False}
+    given |= {"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent", "random_seed": 0}
+    booster = catboost.CatBoost(given).fit(catboost.Pool(X, y, weight=weight, baseline=start[:, None]))
+    return booster.predict(X, prediction_type="RawFormulaVal")
+
+
+@every_engine
+def test_a_native_loss_trains_as_from_the_engines_own_start(engine: str) -> None:
+    X, y, exposure = policies()
+    model = small(engine=engine, native=True).fit(X, y, exposure=exposure)
+    start = model.loss_.intercept_[0] + np.log(exposure)
+    ours = model.predict_raw(X, exposure=exposure) - start
+    assert np.ptp(ours) > 0.5
+    np.testing.assert_allclose(ours, own_channel(model, X, y, start), rtol=1e-4, atol=1e-5)
+
+
+@every_engine
+@pytest.mark.parametrize("native", ["auto", False])
+def test_an_exposure_multiplies_what_is_predicted(engine: str, native: Any) -> None:
+    X, y, exposure = policies()
+    model = small(engine=engine, native=native, n_estimators=40).fit(X, y, exposure=exposure)
+    once = model.predict(X, exposure=exposure)
+    np.testing.assert_allclose(model.predict(X, exposure=3.0 * exposure), 3.0 * once, rtol=1e-12)
+    assert once.sum() == pytest.approx(y.sum(), rel=0.02)
+    rate = model.predict(X, exposure=np.ones(y.size))
+    assert np.corrcoef(np.log(rate), X[:, 0])[0, 1] > 0.9
+    # In another unit of exposure the same amounts are predicted.
+    days = small(engine=engine, native=native, n_estimators=40).fit(X, y, exposure=365.0 * exposure)
+    np.testing.assert_allclose(days.predict(X, exposure=365.0 * exposure), once, rtol=1e-3)
+
+
+@every_engine
+@every_loss
+def test_no_round_raises_the_training_loss(loss: PointwiseLoss, engine: str) -> None:
+    X, y, offset = shifted(loss)
+    model = GBRegressor(
+        clone(loss), engine=engine, n_estimators=8, learning_rate=0.3, max_leaves=6, min_child_samples=5, n_jobs=1
+    )
+    model.fit(X, y, offset=offset, eval_set=(X, y), eval_offset=offset)
+    start = model.loss_.value(y, model.loss_.intercept_[0] + offset).mean()
+    means = [start, *next(iter(model.evals_result_["validation_0"].values()))]
+    assert np.diff(means).max() <= 1e-6 * abs(start) + 1e-12
+    assert means[-1] < start
+    raw = model.predict_raw(X, offset=offset)
+    assert model.loss_.value(y, raw).mean() == pytest.approx(means[-1], rel=1e-4)
+
+
+@every_engine
+def test_offsets_of_0_change_nothing(engine: str) -> None:
+    X, y, _ = policies()
+    plain = small(engine=engine).fit(X, y)
+    zero = small(engine=engine).fit(X, y, offset=np.zeros(y.size))
+    np.testing.assert_allclose(zero.predict(X, offset=np.zeros(y.size)), plain.predict(X), rtol=1e-5)
+    assert plain.carried_ == ()
+    assert zero.carried_ == ("offset",)
+
+
+@every_engine
+def test_an_integer_weight_is_repetition(engine: str) -> None:
+    X, y, exposure = policies(400, seed=1)
+    X = np.round(2 * X) / 2  # few values: the bins do not count rows
+    times = np.random.default_rng(0).integers(0, 4, y.size)
+    model = small(engine=engine, n_estimators=5, max_leaves=4, min_child_samples=1, engine_params=BY_WEIGHT.get(engine))
+    weighted = clone(model).fit(X, y, times, exposure=exposure)
+    repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times), exposure=np.repeat(exposure, times))
+    assert repeated.loss_.intercept_[0] == pytest.approx(weighted.loss_.intercept_[0], rel=1e-9)
+    np.testing.assert_allclose(repeated.predict(X, exposure=exposure), weighted.predict(X, exposure=exposure), rtol=1e-5)
+
+
+@every_engine
+def test_held_out_rows_bring_their_own(engine: str) -> None:
+    X, y, exposure = policies()
+    held_out = {"validation_fraction": 0.5, "random_state": 0}
+    model = small(engine=engine, n_estimators=300, early_stopping_rounds=10, calibration="ratio", **held_out)
+    model.fit(X, y, exposure=exposure, offset=np.where(X[:, 1] > 0, 0.5, 0.0))
+    assert 0 < model.best_iteration_ < 300
+    predicted = model.predict(X, exposure=exposure, offset=np.where(X[:, 1] > 0, 0.5, 0.0))
+    assert predicted.sum() == pytest.approx(y.sum(), rel=0.1)
+
+
+@every_engine
+def test_columns_that_do_not_vary_leave_the_best_rate(engine: str) -> None:
+    _, y, exposure = policies(200)
+    model = small(engine=engine).fit(np.zeros((200, 2)), y, exposure=exposure)
+    rate = y.sum() / exposure.sum()
+    np.testing.assert_allclose(model.predict(np.zeros((3, 2)), exposure=[1, 2, 4]), [rate, 2 * rate, 4 * rate])
+
+
+@every_engine
+def test_frames_files_and_copies(engine: str, tmp_path: Path) -> None:
+    X, y, exposure = policies(400)
+    frame = pd.DataFrame(X, columns=["age", "power", "area"])
+    model = small(engine=engine).fit(frame, y, exposure=pd.Series(exposure))
+    want = model.predict(frame, exposure=exposure)
+    model.save(tmp_path / "model.gbreg")
+    for other in (load(tmp_path / "model.gbreg"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.predict(frame, exposure=exposure), want)
+        with pytest.raises(ValueError, match="exposure is missing"):
+            other.predict(frame)
+    np.testing.assert_array_equal(clone(model).fit(frame, y, exposure=exposure).predict(frame, exposure=exposure), want)
+    np.testing.assert_array_equal(model.predict(frame[:1], exposure=exposure[:1]), want[:1])
+
+
+def test_scikit_learn_routes_them() -> None:
+    X, y, exposure = policies(400)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = small().set_fit_request(exposure=True).set_predict_request(exposure=True).set_score_request(exposure=True)
+        piped = make_pipeline(StandardScaler(), model)
+        piped.fit(X, y, exposure=exposure)
+        predicted, score = piped.predict(X, exposure=exposure), piped.score(X, y, exposure=exposure)
+        if not sklearn.__version__.startswith("1.6."):  # which hands nothing on to a model's own score
+            assert cross_val_score(piped, X, y, cv=3, params={"exposure": exposure}).min() > 0.1
+    assert score == pytest.approx(r2_score(y, predicted), rel=1e-12)
+    assert predicted.sum() == pytest.approx(y.sum(), rel=0.05)
+    plain = small().fit(X, y, exposure=exposure)
+    assert plain.score(X, y, exposure=exposure) == pytest.approx(r2_score(y, plain.predict(X, exposure=exposure)), rel=1e-12)
+
+
+# -- what cannot be ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"exposure": [1.0, 0.0, -1.0, 2.0]}, "exposure must be positive; 2 of 4 values are not (first at row 1)"),
+        ({"exposure": [1.0, np.nan, 1.0, 2.0]}, "exposure must be finite"),
+        ({"offset": [0.0, np.inf, 1.0, 2.0]}, "offset must be finite"),
+        ({"offset": [0.0, 1.0]}, "offset must be one-dimensional with one entry a row, 4"),
+        ({"offset": np.zeros((4, 1))}, "offset must be one-dimensional with one entry a row, 4"),
+        ({"exposure": ["a", "b", "c", "d"]}, "exposure must be numbers"),
+    ],
+)
+def test_what_rows_cannot_bring(given: Any, said: str) -> None:
+    X, y = np.arange(4.0)[:, None], np.array([0.0, 1.0, 2.0, 3.0])
+    with pytest.raises(ValueError) as raised:
+        small().fit(X, y, **given)
+    assert said in str(raised.value)
+
+
+def test_who_does_not_take_them() -> None:
+    X, y, exposure = policies(100)
+    with pytest.raises(ValueError, match="exposure: BucketRegressor does not take it: use a GBRegressor"):
+        BucketRegressor().fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="offset: ZILNRegressor does not take it"):
+        ZILNRegressor().fit(X, y, offset=exposure)
+    with pytest.raises(ValueError, match=r"offset: LogNormal.* has several outputs"):
+        small("log_normal").fit(X, y + 1, offset=exposure)
+    with pytest.raises(ValueError, match=r"link='identity' of SquaredError.* use link='log', or offset="):
+        small("squared_error").fit(X, y, exposure=exposure)
+
+
+def test_predict_asks_for_what_fit_was_given() -> None:
+    X, y, exposure = policies(100)
+    model = small().fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="exposure is missing: fit was given exposure=, and every row needs its own"):
+        model.predict(X)
+    with pytest.raises(ValueError, match="offset: fit was given none: leave it out, or fit with offset="):
+        model.predict(X, exposure=exposure, offset=exposure)
+    with pytest.raises(ValueError, match="exposure is missing"):
+        model.predict_raw(X)
+    with pytest.raises(ValueError, match="exposure: fit was given none"):
+        small().fit(X, y).predict(X, exposure=exposure)
+    with pytest.raises(ValueError, match=r"eval_set\[0\]: eval_exposure is missing"):
+        small().fit(X, y, exposure=exposure, eval_set=(X, y))
+    with pytest.raises(ValueError, match="eval_exposure lists 2 arrays for 1 evaluation sets"):
+        small().fit(X, y, exposure=exposure, eval_set=(X, y), eval_exposure=[exposure, exposure])
+
+
+def test_catboost_leaves_out_what_needs_no_start() -> None:
+    X, y, exposure = policies(100)
+    with pytest.raises(ValueError, match=r"\['langevin'\]: catboost leaves them out where rows have offsets"):
+        small(engine="catboost", native=False, engine_params={"langevin": True}).fit(X, y, exposure=exposure)
