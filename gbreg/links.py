@@ -95,6 +95,8 @@ class Link:
         The values ``mu`` that the link can produce.
     scale_equivariant : bool
         Whether multiplying mu by a constant is a shift or a scaling of raw.
+    log_rate : bool
+        Whether raw is the logarithm of a rate, of which a row with an exposure sees that many.
     bend : float or None
         The width of the bend at raw = 0, for links whose growth changes so much within a step that curvature must be
         checked where the step may lead.
@@ -103,6 +105,7 @@ class Link:
     name: ClassVar[str]
     range: ClassVar[Interval] = REALS
     scale_equivariant: ClassVar[bool] = True
+    log_rate: ClassVar[bool] = False
     bend: ClassVar[float | None] = None
 
     link: ClassVar[Scalar]
@@ -152,6 +155,7 @@ class Log(Link):
 
     name = "log"
     range = POSITIVE
+    log_rate = True
 
     @staticmethod
     def link(mu: float) -> float:
@@ -222,7 +226,7 @@ class Logit(Link):
     """``mu = 1 / (1 + exp(-raw))``: probabilities."""
 
     name = "logit"
-    range = Interval(0, 1)
+    range = UNIT
     scale_equivariant = False
 
     @staticmethod
@@ -242,6 +246,39 @@ class Logit(Link):
         # 1 - 2 mu, which cancels at 0, is tanh(-raw / 2).
         bend = math.copysign(-expm1(-abs(raw)) / (1.0 + exp(-abs(raw))), -raw)
         return expit(raw) * expit(-raw) * bend
+
+    def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
+        return log_step_limit(learning_rate), 0.0
+
+
+class ComplementaryLogLog(Link):
+    """``mu = 1 - exp(-exp(raw))``: the chance of any event, where raw is the logarithm of how many are expected.
+
+    It is 1 to double precision from raw = 3.7, where the derivative vanishes: for `Cloglog`, which needs none.
+    """
+
+    name = "cloglog"
+    range = UNIT
+    scale_equivariant = False
+    log_rate = True
+
+    @staticmethod
+    def link(mu: float) -> float:
+        if mu <= 0:
+            return -inf
+        return log(-log1p(-mu)) if mu < 1 else inf
+
+    @staticmethod
+    def inverse(raw: float) -> float:
+        return -expm1(-exp(raw))
+
+    @staticmethod
+    def inverse_derivative(raw: float) -> float:
+        return exp(raw - exp(raw))
+
+    @staticmethod
+    def inverse_derivative2(raw: float) -> float:
+        return exp(raw - exp(raw)) * -expm1(raw)
 
     def step_bounds(self, size: float, learning_rate: float) -> tuple[float, float]:
         return log_step_limit(learning_rate), 0.0
@@ -362,7 +399,9 @@ class Power(Link):
         return size, learning_rate * size
 
 
-LINKS: dict[str, type[Link]] = {cls.name: cls for cls in (Identity, Log, Softplus, Logit, Log1p, LogLog2, Power)}
+LINKS: dict[str, type[Link]] = {
+    cls.name: cls for cls in (Identity, Log, Softplus, Logit, ComplementaryLogLog, Log1p, LogLog2, Power)
+}
 
 
 def get_link(link: str | Link | dict[str, Any]) -> Link:
@@ -388,6 +427,7 @@ __all__ = [
     "POSITIVE",
     "REALS",
     "UNIT",
+    "ComplementaryLogLog",
     "Identity",
     "Interval",
     "Link",

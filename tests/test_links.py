@@ -8,7 +8,19 @@ from mpmath import inf, mp, mpf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gbreg import _kernels as kernels
-from gbreg.links import LINKS, Identity, Interval, Log, Log1p, Logit, LogLog2, Power, Softplus, get_link
+from gbreg.links import (
+    LINKS,
+    ComplementaryLogLog,
+    Identity,
+    Interval,
+    Log,
+    Log1p,
+    Logit,
+    LogLog2,
+    Power,
+    Softplus,
+    get_link,
+)
 from tests.losses.oracle import LINKS as ORACLE
 
 EPS = 2.0**-52
@@ -17,6 +29,7 @@ SCORES = {
     "log": [-745.0, -700.0, -30.0, -1.0, -1e-12, 0.0, 1e-12, 1.0, 30.0, 700.0, 709.7],
     "softplus": [-745.0, -700.0, -30.0, -20.1, -19.9, -5.1, -4.9, -1e-9, 0.0, 1.0, 30.0, 40.0, 700.0, 1e9, 1e300],
     "logit": [-745.0, -700.0, -30.0, -1.0, -1e-12, 0.0, 1e-12, 1.0, 30.0, 700.0],
+    "cloglog": [-745.0, -700.0, -30.0, -1.0, -1e-12, 0.0, 1e-12, 1.0, 3.0, 6.5],
     "log1p": [-700.0, -30.0, -1.0, -1e-12, 0.0, 1e-12, 1.0, 30.0, 700.0, 709.7],
     "log_log2": [-745.0, -700.0, -30.0, -1.0, -1e-12, 0.0, 1e-12, 1.0, 3.0, 6.9],
     "power": [-1e40, -30.0, -1.0, -1e-12, 1e-12, 1.0, 30.0, 1e40],
@@ -26,13 +39,17 @@ VALUES = {
     "log": [5e-324, 1e-310, 1e-300, 1e-9, 0.9999999, 1.0000001, 3.0, 1e300],
     "softplus": [1e-300, 1e-9, 0.5, 0.7, 1.0, 3.0, 30.0, 1e9, 1e300],
     "logit": [1e-300, 1e-9, 0.3, 0.5000001, 0.9, 1 - 1e-9],
+    "cloglog": [1e-300, 1e-9, 0.3, 0.5000001, 0.9, 1 - 1e-9],
     "log1p": [-1 + 1e-9, -0.5, -1e-12, 1e-300, 1e-12, 1.0, 1e9, 1e300],
     "log_log2": [1e-300, 1e-12, 0.5, 0.9999999, 1.0000001, 255.0, 1e9, 1e300],
     "power": [-1e300, -2.0, -1e-9, 1e-300, 1e-9, 2.0, 1e300],
 }
 
 
-ALL = [Identity(), Log(), Softplus(), Logit(), Log1p(), LogLog2(), LogLog2(1.0), Power(0.5), Power(0.3), Power(1.0)]
+ALL = [
+    *(Identity(), Log(), Softplus(), Logit(), ComplementaryLogLog(), Log1p(), LogLog2(), LogLog2(1.0)),
+    *(Power(0.5), Power(0.3), Power(1.0)),
+]
 every_link = pytest.mark.parametrize("link", ALL, ids=str)
 
 

@@ -79,7 +79,7 @@ def numeric_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
     not hold numbers.
     """
     frame = as_frame(X)
-    j = _place(which, None if frame is None else frame.columns, X.shape[1], argument)
+    j = place_of(which, None if frame is None else frame.columns, X.shape[1], argument)
     wrong = f"{argument}={which!r}: that column holds {{}} values, turn them into numbers"
     if frame is not None:
         column = next(islice(frame.iter_columns(), j, None))
@@ -91,21 +91,6 @@ def numeric_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
         return j, np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{wrong.format(values.dtype)} ({error})") from error
-
-
-def segment_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
-    """Place and values of one column: float64, NaN where missing, or text, None where missing, if it holds no numbers."""
-    frame = as_frame(X)
-    j = _place(which, None if frame is None else frame.columns, X.shape[1], argument)
-    if frame is not None:
-        column = next(islice(frame.iter_columns(), j, None))
-        if not is_numeric(column):
-            values = np.array(column.cast(nw.String).to_list(), dtype=object)
-            values[column.is_null().to_numpy()] = None  # the text "nan" under pandas 2
-            return j, values
-    elif X.dtype == object:
-        return j, X[:, j]
-    return numeric_column(X, j, argument)
 
 
 def named_columns(X: Any) -> Iterator[tuple[str | int, Any]]:
@@ -123,7 +108,7 @@ def named_columns(X: Any) -> Iterator[tuple[str | int, Any]]:
         yield str(column.name), values
 
 
-def _place(which: str | int, names: list[Any] | None, n_columns: int, argument: str) -> int:
+def place_of(which: str | int, names: Sequence[Any] | None, n_columns: int, argument: str) -> int:
     if not isinstance(which, str):
         if not 0 <= which < n_columns:
             raise ValueError(f"{argument}={which} is not the index of a column: X has {n_columns}, 0 to {n_columns - 1}")

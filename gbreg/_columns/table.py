@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -12,7 +13,17 @@ import scipy.sparse
 from sklearn.utils.validation import check_array
 
 from gbreg._checks import Floats, refuse_times
-from gbreg._columns.frames import PLAIN, as_frame, check_not_infinite, is_numeric, is_plain, largest, numbers
+from gbreg._columns.frames import (
+    PLAIN,
+    as_frame,
+    check_not_infinite,
+    is_numeric,
+    is_plain,
+    largest,
+    numbers,
+    numeric_column,
+    place_of,
+)
 from gbreg._columns.ranks import HUGE, learn_knots, ranks_of
 from gbreg.engines import Engine, Features
 
@@ -200,6 +211,14 @@ class Table:
         carried = {name: values[index] for name, values in self.carried.items()}
         return replace(self, values=self.values[index], carried=carried)
 
+    def segments(self, j: int) -> tuple[int, Any]:
+        """Column j as `segment_column` has it."""
+        column = self.values[:, [j]].toarray().ravel() if scipy.sparse.issparse(self.values) else self.values[:, j]
+        if j not in self.columns.categories:
+            return j, column
+        texts = [*self.columns.categories[j], None]
+        return j, np.array(texts, dtype=object)[np.where(np.isnan(column), len(texts) - 1, column).astype(np.intp)]
+
     def learn(self, engine: Engine, max_bins: int) -> Columns:
         """The columns with the categories of these rows, and the ranks that the engine needs to tell their values apart."""
         categories, ranked = {}, {}
@@ -233,6 +252,23 @@ def _recoded(values: Any, had: dict[int, tuple[str, ...]], wanted: dict[int, tup
         known = ~np.isnan(values[:, j])
         values[known, j] = code[values[known, j].astype(np.intp)]
     return values
+
+
+def segment_column(X: Any, which: str | int, argument: str) -> tuple[int, Any]:
+    """Place and values of one column: float64, NaN where missing, or text, None where missing, if it holds no numbers."""
+    if isinstance(X, Table):
+        return X.segments(place_of(which, X.columns.names, X.shape[1], argument))
+    frame = as_frame(X)
+    j = place_of(which, None if frame is None else frame.columns, X.shape[1], argument)
+    if frame is not None:
+        column = next(islice(frame.iter_columns(), j, None))
+        if not is_numeric(column):
+            values = np.array(column.cast(nw.String).to_list(), dtype=object)
+            values[column.is_null().to_numpy()] = None  # the text "nan" under pandas 2
+            return j, values
+    elif X.dtype == object:
+        return j, X[:, j]
+    return numeric_column(X, j, argument)
 
 
 def take_rows(X: Any, index: Any) -> Any:

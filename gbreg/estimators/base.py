@@ -17,7 +17,7 @@ from gbreg._columns import Table, check_columns
 from gbreg._compat import Interval, StrOptions
 from gbreg.calibration import CALIBRATORS, AnyCalibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
 from gbreg.engines import Trees, get_engine
-from gbreg.estimators.model import Model, check_distributional, distributional
+from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.readout import Functional
 from gbreg.estimators.rows import Sample, as_pairs, check_groups, check_same, hold_out, of_sets
 from gbreg.losses.base import Loss
@@ -92,8 +92,9 @@ class BoostedRegressor(Model, Trees, ABC):
         offset : array-like of shape (n_samples,), optional
             Added to every row's raw score, at `predict` too. Of `GBRegressor` with losses of one output.
         exposure : array-like of shape (n_samples,), optional
-            Multiplies every row's prediction, at `predict` too: the years a policy ran, the days a customer was seen. Above
-            0, of `GBRegressor` with losses of one output on the log link, where it is an offset of its logarithm.
+            How long or how often each row was seen, above 0: the years a policy ran, the days a customer was seen; needed at
+            `predict` too. An offset of its logarithm: on the log link it multiplies what is predicted. In models of two
+            parts it says whether there is anything (see `HurdleRegressor`). Losses of one output, and hurdles, take it.
         eval_set : (X, y) or list of them, optional
         eval_sample_weight, eval_offset, eval_exposure : array or list of arrays, optional
             Of the rows of `eval_set`.
@@ -124,7 +125,8 @@ class BoostedRegressor(Model, Trees, ABC):
         self._begin()
         carried = {"offset": offset, "exposure": exposure}
         rows = Sample.of(self, X, y, sample_weight, carried=carried)
-        self._check_carried(tuple(rows.table.carried))
+        self.check_carried(rows.table.carried)
+        self.carried_ = tuple(rows.table.carried)
         check_columns(self, X, reset=True)
         rows = rows.named(getattr(self, "feature_names_in_", None))
         together = check_groups(groups, rows.y.size)
@@ -165,14 +167,6 @@ class BoostedRegressor(Model, Trees, ABC):
     @abstractmethod
     def _distribution(self, X: Any) -> Distribution:
         """Distributions before calibration; `TypeError` where there are none."""
-
-    def _check_carried(self, names: tuple[str, ...]) -> None:
-        """`ValueError` for what the model cannot take of the rows beside their features, by name."""
-        if names:
-            raise ValueError(
-                f"{names[0]}: {type(self).__name__} does not take it: use a GBRegressor with a loss of one output, such as "
-                "GBRegressor('poisson') or GBRegressor('tweedie')"
-            )
 
     def _eval_sets(self, eval_set: Any, eval_sample_weight: Any, carried: dict[str, Any], train: Table) -> list[Sample]:
         pairs = as_pairs(eval_set, eval_sample_weight)
@@ -226,9 +220,8 @@ class BoostedRegressor(Model, Trees, ABC):
         decoded = self._decoded(X)
         return decoded if self.calibrator_ is None else self.calibrator_.of_points(decoded)
 
-    @distributional
-    def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label, recalibrated if `calibration` is "pit", else as the model has it."""
+    def _predicted_distribution(self, X: Any) -> Distribution:
+        check_fitted(self, "calibrator_")
         distribution = self._distribution(X)
         return distribution if self.calibrator_ is None else self.calibrator_.of_distributions(distribution)
 

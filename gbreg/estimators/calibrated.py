@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
@@ -20,11 +20,11 @@ from gbreg.calibration import AnyCalibrator, SegmentedCalibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.model import Model, check_distributional, distributional
+from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.preset import Preset
 from gbreg.estimators.regressor import GBRegressor, check_order
-from gbreg.estimators.rows import as_labels, check_groups
+from gbreg.estimators.rows import as_labels, carried_of, check_groups, check_same, read_with
 from gbreg.links import REALS
 from gbreg.losses import get_loss
 
@@ -59,6 +59,8 @@ class CalibratedRegressor(Model):
         Fitted to all rows.
     calibrator_ : Calibrator or PITCalibrator
     segment_index_ : int or None
+    carried_ : tuple of str
+        What `fit` was given of "offset" and "exposure", and `predict` needs.
     n_features_in_, feature_names_in_
 
     Notes
@@ -120,6 +122,10 @@ class CalibratedRegressor(Model):
         groups: ArrayLike | None = None,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        eval_offset: Any = None,
+        eval_exposure: Any = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Learn the map from cross-fitted predictions, then fit the estimator to all rows.
@@ -137,8 +143,12 @@ class CalibratedRegressor(Model):
             Passed to the splitter, and on to an estimator that takes groups: rows of one customer, say, whose labels
             overlap, are then on one side.
         eval_set : (X, y) or list of them, optional
-            Passed on as it is, to the model of each fold too; so are the next two.
+            Passed on as it is, to the model of each fold too; so are its weights, offsets and exposures, and the callbacks.
         eval_sample_weight : array or list of arrays, optional
+        offset, exposure : array-like of shape (n_samples,), optional
+            Passed on, to an estimator of gbreg that takes them. The map is one of amounts: of what rows of that exposure
+            are predicted.
+        eval_offset, eval_exposure : array or list of arrays, optional
         callbacks : list, optional
 
         Returns
@@ -157,6 +167,9 @@ class CalibratedRegressor(Model):
         calibrator = self._new_calibrator()
         self._check_order(calibrator)
         X = check_features(self, X, reset=True)
+        X = read_with(X, {"offset": offset, "exposure": exposure}, self)
+        self.check_carried(carried_of(X))
+        self.carried_ = tuple(carried_of(X))
         labels = as_labels(self, y)
         check_consistent_length(X, labels)
         self.segment_index_ = None if self.segment is None else segment_column(X, self.segment, "segment")[0]
@@ -169,7 +182,8 @@ class CalibratedRegressor(Model):
                 "map of its own",
             )
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
-        sets = as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self))
+        beside = {"offset": eval_offset, "exposure": eval_exposure}
+        sets = as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self), beside)
         counts = weight
         if calibration_weight is not None:
             counts = check_sample_weight(calibration_weight, labels.size) * (1.0 if weight is None else weight)
@@ -177,6 +191,7 @@ class CalibratedRegressor(Model):
         passed = grouped if has_fit_parameter(self.estimator, "groups") else None
         if self.cv == "prefit":
             check_is_fitted(self.estimator)
+            check_same(set(self.carried_), set(getattr(self.estimator, "carried_", ())))
             held, seen = np.arange(labels.size), calibrator.seen(self.estimator, X, labels)
             self.estimator_ = self.estimator
         else:
@@ -210,6 +225,13 @@ class CalibratedRegressor(Model):
             raise ValueError(f"segment={self.segment!r}: method={self.method!r} has one map for all rows; leave it out")
         return SegmentedCalibrator(calibrator)
 
+    def check_carried(self, names: Collection[str]) -> None:
+        if isinstance(self.estimator, Model):
+            self.estimator.check_carried(names)
+        elif names:
+            who = f"estimator={type(self.estimator).__name__}"
+            raise ValueError(f"{next(iter(names))}: {who} takes none: use one of gbreg, such as GBRegressor")
+
     def _check_order(self, calibrator: AnyCalibrator) -> None:
         """`ValueError` where the estimator keeps monotone constraints for means alone, and the map is of quantiles."""
         model = self.estimator._model() if isinstance(self.estimator, Preset) else self.estimator
@@ -238,12 +260,10 @@ class CalibratedRegressor(Model):
         check_fitted(self, "calibrator_")
         X = check_features(self, X, reset=False)
         if self.calibrator_.maps_distributions:
-            return self.predict_distribution(X).mean()
+            return self._predicted_distribution(X).mean()
         return self.calibrator_.of_points(self.estimator_.predict(X), self._segments(X))
 
-    @distributional
-    def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label, recalibrated if `method` is "pit", else as the estimator predicts it."""
+    def _predicted_distribution(self, X: Any) -> Distribution:
         check_fitted(self, "calibrator_")
         distribution: Distribution = self.estimator_.predict_distribution(check_features(self, X, reset=False))
         return self.calibrator_.of_distributions(distribution)

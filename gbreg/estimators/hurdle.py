@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils import check_consistent_length, get_tags
 
 from gbreg._checks import Floats, check_fitted, check_inside, check_sample_weight
 from gbreg._columns import Table, check_features, n_rows
+from gbreg._compat import HasMethods, StrOptions
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
-from gbreg.estimators.model import Model, check_distributional, distributional
+from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.parts import as_sets, fit_part, rows_where
 from gbreg.estimators.regressor import GBRegressor
-from gbreg.estimators.rows import as_labels, check_groups
+from gbreg.estimators.rows import as_labels, carried_of, check_groups, read_with
 from gbreg.links import NON_NEGATIVE
-from gbreg.losses import SoftmaxBuckets
+from gbreg.losses import Bernoulli, SoftmaxBuckets, get_loss
 
 
 class HurdleRegressor(Model):
@@ -31,6 +33,11 @@ class HurdleRegressor(Model):
         ``GBRegressor("bernoulli")``.
     regressor : estimator
         Any regressor; ``GBRegressor`` with any loss, those that need y > 0 included.
+    exposure_on : {"frequency", "severity"}, default "frequency"
+        What an exposure given to `fit` belongs to. "frequency": whether there is anything; events come at a rate, and
+        P(y > 0) is ``1 - exp(-rate * exposure)``. The classifier must take exposures: ``GBRegressor("cloglog")``, which
+        stands in for a ``GBRegressor("bernoulli")``. How much is expected of a positive row stays as it is, which holds
+        where events are rare. "severity": how much, of a regressor that takes exposures, on the log link; whether stays.
 
     Attributes
     ----------
@@ -40,6 +47,8 @@ class HurdleRegressor(Model):
         None if no training label is positive: then 0 is predicted.
     probability_ : float
         Weighted share of positive training labels.
+    carried_ : tuple of str
+        ("exposure",) where `fit` was given one: `predict` then needs one.
     n_features_in_, feature_names_in_
 
     Notes
@@ -48,6 +57,8 @@ class HurdleRegressor(Model):
     Domain: y >= 0. Unbiased as far as its parts are: regress a loss whose functional is the mean.
     Parts that are not gbreg's, such as scikit-learn's pipelines, can be pickled, not saved: `gbreg.check_savable` says so
     before training.
+    With an exposure on "frequency", whether y > 0 is a complementary log-log regression with an offset of its logarithm: see
+    `gbreg.losses.Cloglog`.
     Cragg (1971), "Some Statistical Models for Limited Dependent Variables".
 
     Examples
@@ -61,9 +72,16 @@ class HurdleRegressor(Model):
     True
     """
 
-    def __init__(self, classifier: Any, regressor: Any):
+    _parameter_constraints = {
+        "classifier": [HasMethods(["fit"])],
+        "regressor": [HasMethods(["fit", "predict"])],
+        "exposure_on": [StrOptions({"frequency", "severity"})],
+    }
+
+    def __init__(self, classifier: Any, regressor: Any, exposure_on: str = "frequency"):
         self.classifier = classifier
         self.regressor = regressor
+        self.exposure_on = exposure_on
 
     word = "hurdle"
     family = "hurdle"
@@ -71,14 +89,18 @@ class HurdleRegressor(Model):
 
     @classmethod
     def own_parameters(cls) -> list[str]:
-        return ["loss"]
+        return ["loss", "exposure_on"]
 
     @classmethod
     def of_word(cls, given: dict[str, Any], read_loss: Callable[[str], Any]) -> Self:
-        return cls(GBRegressor("bernoulli"), GBRegressor(read_loss(str(given.get("loss", "gamma")))))
+        loss = read_loss(str(given.pop("loss", "gamma")))
+        model = cls(GBRegressor("bernoulli"), GBRegressor(loss), **given)
+        model._validate_params()
+        return model
 
     def label(self) -> str:
-        return f"{self.word}:loss={self.regressor.label()}"
+        more = "" if self.exposure_on == "frequency" else f",exposure_on={self.exposure_on}"
+        return f"{self.word}:loss={self.regressor.label()}{more}"
 
     def labels_of(self, part: str, y: Floats) -> Floats:
         return (y > 0).astype(np.float64) if part == "classifier" else y[y > 0]
@@ -89,8 +111,12 @@ class HurdleRegressor(Model):
         y: Any,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
+        eval_offset: Any = None,
+        eval_exposure: Any = None,
         groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
@@ -103,10 +129,15 @@ class HurdleRegressor(Model):
             At least 0.
         sample_weight : array-like of shape (n_samples,), optional
             Passed to the parts that take it; an error where one does not.
+        offset, eval_offset
+            Refused: the two parts have no raw score in common.
+        exposure : array-like of shape (n_samples,), optional
+            Given to the part that `exposure_on` names.
         eval_set : (X, y) or list of them, optional
             Each part gets its own form of it, and stops early by itself; sets without positive labels are no use to the
             regressor, which goes without them.
-        eval_sample_weight : array or list of arrays, optional
+        eval_sample_weight, eval_exposure : array or list of arrays, optional
+            Of the rows of `eval_set`.
         groups : array-like of shape (n_samples,), optional
             Given to both parts: what they must not tear apart where they hold rows out.
         callbacks : list, optional
@@ -119,25 +150,31 @@ class HurdleRegressor(Model):
         Raises
         ------
         ValueError
-            For negative labels, and for weights, evaluation sets or groups that a part cannot take.
+            For negative labels, and for weights, exposures, evaluation sets or groups that a part cannot take.
         """
+        self._validate_params()
         X = check_features(self, X, reset=True)
+        X = read_with(X, {"offset": offset, "exposure": exposure}, self)
+        self.check_carried(carried_of(X))
+        self.carried_ = tuple(carried_of(X))
         labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         kept_together = check_groups(groups, labels.size)
-        sets = as_sets(self, eval_set, eval_sample_weight, self._labels)
+        beside = {"offset": eval_offset, "exposure": eval_exposure}
+        sets = as_sets(self, eval_set, eval_sample_weight, self._labels, beside)
         positive = (labels > 0).astype(np.float64)
         probability = float(np.average(positive, weights=weight))
         classifier = regressor = None
         if 0.0 < probability < 1.0:
-            whether = [(X_, (y_ > 0).astype(np.float64), w) for X_, y_, w in sets]
-            classifier = fit_part(self.classifier, X, positive, weight, whether, callbacks, kept_together)
+            whether = [(self._of_frequency(X_), (y_ > 0).astype(np.float64), w) for X_, y_, w in sets]
+            part = self._frequency()
+            classifier = fit_part(part, self._of_frequency(X), positive, weight, whether, callbacks, kept_together)
         if probability > 0.0:
-            how_much = [s for s in map(_positive, sets) if s[1].size]
+            how_much = [_positive((self._of_severity(X_), y_, w)) for X_, y_, w in sets if _is_positive(y_, w).any()]
             if kept_together is not None:
                 kept_together = kept_together[_is_positive(labels, weight)]
-            rows = _positive((X, labels, weight))
+            rows = _positive((self._of_severity(X), labels, weight))
             try:
                 regressor = fit_part(self.regressor, *rows, how_much, callbacks, kept_together)
             except ValueError as error:
@@ -159,17 +196,51 @@ class HurdleRegressor(Model):
             return
         if loss.constant_ is None and part.calibrator_ is None:
             shares = loss.shares(labels[labels > 0], weight[labels > 0])
-            loss.meet(shares, part.predict_raw(X), weight * self.predict_probability(X))
+            loss.meet(shares, part.predict_raw(self._of_severity(X)), weight * self.predict_probability(X))
+
+    def check_carried(self, names: Collection[str]) -> None:
+        if "offset" in names:
+            raise ValueError(
+                "offset: a HurdleRegressor has two raw scores, of whether and of how much: fit the two parts apart, or give "
+                "exposure="
+            )
+        if "exposure" not in names:
+            return
+        parts = {"classifier": self._frequency(names), "regressor": self.regressor}
+        for which, part in parts.items():
+            if not isinstance(part, Model):
+                raise ValueError(
+                    f"exposure: {which}={type(part).__name__} cannot be given rows that bring one: use a GBRegressor, of "
+                    "'cloglog' for whether, and of a loss on the log link for how much"
+                )
+        which = "classifier" if self.exposure_on == "frequency" else "regressor"
+        try:
+            parts[which].check_carried(names)
+        except ValueError as error:
+            raise ValueError(f"{which}: {error}") from error
+
+    def _frequency(self, names: Collection[str] | None = None) -> Any:
+        """The classifier: of odds, which have no place for an exposure, its counterpart that has."""
+        exposed = "exposure" in (self.carried_ if names is None else names) and self.exposure_on == "frequency"
+        if exposed and isinstance(self.classifier, GBRegressor) and isinstance(get_loss(self.classifier.loss), Bernoulli):
+            return clone(self.classifier).set_params(loss="cloglog")
+        return self.classifier
+
+    def _of_frequency(self, X: Any) -> Any:
+        return X if self.exposure_on == "frequency" else _bare(X)
+
+    def _of_severity(self, X: Any) -> Any:
+        return X if self.exposure_on == "severity" else _bare(X)
 
     def _labels(self, y: ArrayLike) -> Floats:
         labels = as_labels(self, y)
         check_inside(labels, NON_NEGATIVE, type(self).__name__, "predict losses and refunds with a loss on all reals")
         return labels
 
-    def predict_probability(self, X: Any) -> Floats:
+    def predict_probability(self, X: Any, *, exposure: ArrayLike | None = None) -> Floats:
         """P(y > 0) of every row, shape (n_samples,)."""
         check_fitted(self, "probability_")
-        X = check_features(self, X, reset=False)
+        X = self._of_frequency(check_features(self, self._carrying(X, None, exposure), reset=False))
         if self.classifier_ is None:
             return np.full(n_rows(X), self.probability_)
         if not isinstance(self.classifier_, Model) and is_classifier(self.classifier_):
@@ -178,15 +249,16 @@ class HurdleRegressor(Model):
 
     def _predicted(self, X: Any) -> Floats:
         probability = self.predict_probability(X)
-        return probability if self.regressor_ is None else probability * np.asarray(self.regressor_.predict(X))
+        if self.regressor_ is None:
+            return probability
+        return probability * np.asarray(self.regressor_.predict(self._of_severity(X)), dtype=np.float64)
 
-    @distributional
-    def predict_distribution(self, X: Any) -> Distribution:
-        """The distribution of every row's label: a mass at 0, and the regressor's distribution above."""
+    def _predicted_distribution(self, X: Any) -> Distribution:
+        """A mass at 0, and the regressor's distribution above."""
         probability = self.predict_probability(X)
         if self.regressor_ is None:  # no positive label was seen: all mass at 0, whatever lies above
             return ZeroInflated(probability, LogNormalDistribution(np.zeros(probability.size), np.ones(probability.size)))
-        return ZeroInflated(probability, self.regressor_.predict_distribution(X))
+        return ZeroInflated(probability, self.regressor_.predict_distribution(self._of_severity(X)))
 
     def check_distributional(self) -> None:
         check_distributional(self.regressor)
@@ -198,6 +270,11 @@ class HurdleRegressor(Model):
         tags.input_tags.sparse = all(part.input_tags.sparse for part in parts)
         tags.target_tags.positive_only = True
         return tags
+
+
+def _bare(X: Any) -> Any:
+    """X without what its rows bring beside their features."""
+    return replace(X, carried={}) if isinstance(X, Table) else X
 
 
 def _positive(rows: tuple[Any, Floats, Floats | None]) -> tuple[Any, Floats, Floats | None]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from gbreg._archive import Savable
 from gbreg._checks import Floats, check_inside
+from gbreg._columns import Table, check_columns
 from gbreg.estimators.readout import Functional, read
+from gbreg.estimators.rows import carrying, check_same
 from gbreg.links import REALS, Interval
+
+if TYPE_CHECKING:
+    from gbreg.distribution import Distribution
 
 
 def _no_distribution(estimator: Any) -> TypeError:
@@ -115,7 +122,9 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """`TypeError` unless the estimator, fitted or not, predicts distributions."""
         raise _no_distribution(self)
 
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
+    def predict(
+        self, X: Any, functional: Functional = None, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Floats:
         """Predictions of shape (n_samples,), in the unit of the target.
 
         Parameters
@@ -125,12 +134,15 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
             What to read from the predicted distribution, of estimators that predict one: "log_mean" ranks, "mean" bids, a
             float in (0, 1) is a quantile. None is the estimator's own prediction, calibrated if it calibrates; readouts of a
             distribution are calibrated by "pit" alone, with which None is read from the distribution too.
+        offset, exposure : array-like of shape (n_samples,), optional
+            As at `fit`, which says whether they are needed. An exposure of 1 gives what is predicted for one unit of it.
         """
         functional = self._to_read(functional)
+        X = self._carrying(X, offset, exposure)
         if functional is None:
             return self._predicted(X)
         self.check_distributional()
-        return read(self.predict_distribution(X), functional)
+        return read(self._predicted_distribution(X), functional)
 
     def _to_read(self, functional: Functional) -> Functional:
         """What to read from the predicted distribution; None for the prediction that needs none."""
@@ -140,10 +152,54 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """What is predicted where nothing is read from a distribution."""
         raise NotImplementedError
 
+    def _predicted_distribution(self, X: Any) -> Distribution:
+        """What is predicted where a distribution is."""
+        raise NotImplementedError
+
     @distributional
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
-        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
-        return self.predict_distribution(X).quantile(q)  # type: ignore[no-any-return]
+    def predict_distribution(
+        self, X: Any, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Distribution:
+        """The distribution of every row's label: recalibrated by "pit", else as the model has it; see `predict`."""
+        return self._predicted_distribution(self._carrying(X, offset, exposure))
+
+    @distributional
+    def predict_quantile(
+        self, X: Any, q: float | ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Floats:
+        """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them; see `predict`."""
+        return self._predicted_distribution(self._carrying(X, offset, exposure)).quantile(q)
+
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
+        """R squared of the predictions; see `predict`."""
+        predicted = self.predict(X, offset=offset, exposure=exposure)
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+
+    def check_carried(self, names: Collection[str]) -> None:
+        """`ValueError` for what the model cannot take of the rows beside their features, by name."""
+        for name in names:
+            raise ValueError(
+                f"{name}: {type(self).__name__} does not take it: use a GBRegressor with a loss of one output, such as "
+                "GBRegressor('poisson'), or a hurdle, which takes an exposure, such as ZILNRegressor()"
+            )
+
+    def _carrying(self, X: Any, offset: Any, exposure: Any) -> Any:
+        """X with what its rows bring, which must be what `fit` was given."""
+        if offset is None and exposure is None and (not self.carried_ or isinstance(X, Table)):
+            return X
+        check_is_fitted(self)
+        check_columns(self, X, reset=False)
+        table = carrying(Table.of(X, vars(self).get("columns_")), {"offset": offset, "exposure": exposure})
+        check_same(set(table.carried), set(self.carried_))
+        return table
 
     def boosters(self) -> Iterator[Any]:
         """The estimators inside that take the parameters of boosting; itself, if it is one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gbreg.engines import get_engine
 from gbreg.engines.constraints import monotone_list
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.model import Model
-from gbreg.estimators.rows import as_pairs
+from gbreg.estimators.rows import as_pairs, carried_of, check_same, of_sets, read_with
 
 
 def fit_part(
@@ -67,13 +68,21 @@ def check_unconstrained(estimator: Any, X: Any, column: int, why: str) -> None:
 
 
 def as_sets(
-    estimator: Any, eval_set: Any, eval_sample_weight: Any, check_labels: Callable[[Any], Floats]
+    estimator: Any,
+    eval_set: Any,
+    eval_sample_weight: Any,
+    check_labels: Callable[[Any], Floats],
+    carried: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[tuple[Any, Floats, Floats | None]]:
     """Evaluation sets as (X, y, weight), held to what the training data were; errors name the set."""
+    pairs = as_pairs(eval_set, eval_sample_weight)
+    each = {name: of_sets(values, len(pairs), f"eval_{name}") for name, values in carried.items()}
     sets = []
-    for i, ((X, y), weight) in enumerate(as_pairs(eval_set, eval_sample_weight)):
+    for i, ((X, y), weight) in enumerate(pairs):
         try:
             X = check_features(estimator, X, reset=False)
+            X = read_with(X, {name: values[i] for name, values in each.items()}, estimator)
+            check_same(set(carried_of(X)), set(estimator.carried_), "eval_")
             labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             check_consistent_length(X, labels)
             sets.append((X, labels, None if weight is None else check_sample_weight(weight, labels.size)))

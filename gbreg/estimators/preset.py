@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,13 @@ class Preset(BoostedRegressor, ABC):
     @property
     def n_boosters(self) -> int:
         return 2 if isinstance(self._model(), HurdleRegressor) else 1
+
+    def check_carried(self, names: Collection[str]) -> None:
+        model = self._model()
+        if isinstance(model, HurdleRegressor):
+            model.check_carried(names)
+        else:
+            super().check_carried(names)
 
     def searched_loss(self, y: Floats | None) -> tuple[str, Loss, Floats | None]:
         model = self._model()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 from numbers import Integral
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array
 
 from gbreg._checks import Floats, check_fitted
-from gbreg._columns import Table, check_columns
+from gbreg._columns import check_columns
 from gbreg.calibration import AnyCalibrator
 from gbreg.engines import (
     EachRound,
@@ -37,8 +36,7 @@ from gbreg.engines.scores import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.model import labelled
 from gbreg.estimators.progress import progress
-from gbreg.estimators.readout import Functional
-from gbreg.estimators.rows import Sample, carrying, check_same
+from gbreg.estimators.rows import Sample
 from gbreg.links import Interval
 from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Loss
@@ -195,16 +193,15 @@ class GBRegressor(BoostedRegressor):
     def _learn(self, rows: Sample) -> None:
         self.check_labels(rows.y[rows.counting])
         self.columns_ = rows.table.learn(get_engine(self.engine), int(self.max_bins))
-        self.carried_ = tuple(rows.table.carried)
 
-    def _check_carried(self, names: tuple[str, ...]) -> None:
+    def check_carried(self, names: Collection[str]) -> None:
         loss = get_loss(self.loss)
-        if names and isinstance(loss, VectorLoss):
-            raise ValueError(f"{names[0]}: {loss!r} has several outputs: use a loss of one, such as 'poisson' or 'tweedie'")
-        if "exposure" in names and loss.link_.name != "log":
+        for name in names if isinstance(loss, VectorLoss) else ():
+            raise ValueError(f"{name}: {loss!r} has several outputs: use a loss of one, such as 'poisson' or 'tweedie'")
+        if "exposure" in names and not loss.link_.log_rate:
             raise ValueError(
-                f"exposure multiplies predictions, which link={loss.link_.name!r} of {loss!r} has no place for: use "
-                "link='log', or offset=, which is added to raw scores"
+                f"exposure multiplies a rate, which link={loss.link_.name!r} of {loss!r} has no place for: use a loss on "
+                "link='log', 'cloglog' for whether anything happens, or offset=, which is added to raw scores"
             )
 
     def check_labels(self, y: Floats) -> None:
@@ -313,7 +310,7 @@ class GBRegressor(BoostedRegressor):
         if getattr(X, "ndim", 2) != 2:
             check_array(X)  # its error says how to reshape
         check_columns(self, X, reset=False)
-        return self._matrix(self._carrying(X, None, None))
+        return self._matrix(X)
 
     def _raw(self, features: Features) -> Floats:
         shape = scores_shape(self.loss_, features.n_rows)
@@ -322,44 +319,6 @@ class GBRegressor(BoostedRegressor):
         n_threads = 1 if features.n_rows <= _FEW else thread_count(self.n_jobs)
         raw = get_engine(self.engine).predict_raw(self.booster_, features, n_threads).reshape(shape)
         return features.from_start(raw)
-
-    def predict(
-        self, X: Any, functional: Functional = None, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
-    ) -> Floats:
-        """Predictions of shape (n_samples,), in the unit of the target; see `Model.predict`.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        functional : {"mean", "median", "mode", "log_mean"}, float or None
-            What to read from the predicted distribution, of losses that have one.
-        offset, exposure : array-like of shape (n_samples,), optional
-            As at `fit`, which says whether they are needed. An exposure of 1 gives what is predicted for one unit of it.
-        """
-        return super().predict(self._carrying(X, offset, exposure), functional)
-
-    def score(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        offset: ArrayLike | None = None,
-        exposure: ArrayLike | None = None,
-    ) -> float:
-        """R squared of the predictions; see `predict`."""
-        predicted = self.predict(X, offset=offset, exposure=exposure)
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
-
-    def _carrying(self, X: Any, offset: Any, exposure: Any) -> Any:
-        """X with what its rows bring, which must be what `fit` was given."""
-        check_fitted(self, "loss_")
-        if isinstance(X, Table) or (offset is None and exposure is None and not self.carried_):
-            return X
-        check_columns(self, X, reset=False)
-        table = carrying(Table.of(X, self.columns_), {"offset": offset, "exposure": exposure})
-        check_same(set(table.carried), set(self.carried_))
-        return table
 
     def predict_raw(self, X: Any, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None) -> Floats:
         """Complete raw scores: the booster's own, intercept included, and the offset where `fit` was given one.

@@ -76,6 +76,18 @@ def carrying(table: Table, carried: Mapping[str, Any]) -> Table:
     return replace(table, carried={name: check_carried(values, name, table.shape[0]) for name, values in columns.items()})
 
 
+def read_with(X: Any, carried: Mapping[str, Any], estimator: Any) -> Any:
+    """X as it is, or as a table that brings what is given; an estimator has learnt the names of its columns."""
+    if all(values is None for values in carried.values()):
+        return X
+    return carrying(replace(Table.of(X), named=getattr(estimator, "feature_names_in_", None)), carried)
+
+
+def carried_of(X: Any) -> dict[str, Floats]:
+    """What the rows of X bring beside their features."""
+    return X.carried if isinstance(X, Table) else {}
+
+
 def check_same(given: set[str], fitted: set[str], prefix: str = "") -> None:
     """`ValueError` where rows bring something else than those of the training did."""
     for name in sorted(fitted - given):

@@ -21,6 +21,9 @@ from gbreg.losses.registry import get_loss, known_losses, loss_from_json
 from gbreg.losses.relative import AM, Huberpp
 from gbreg.losses.transformed import TransformedSquaredError
 
+# isort: split
+from gbreg.losses.cloglog import Cloglog
+
 __all__ = [
     "AM",
     "WCE",
@@ -28,6 +31,7 @@ __all__ = [
     "AbsoluteError",
     "Bernoulli",
     "Choice",
+    "Cloglog",
     "Expectile",
     "ExpressionLoss",
     "Gamma",

@@ -31,18 +31,25 @@ def steps_are_short(loss: Loss) -> bool:
     return bool(np.abs(loss.intercept_).max() <= log(log_step_limit(0.3) - 1.0))
 
 
-def _entropy(target: float, raw: float) -> float:
-    """Relative entropy of expit(raw) from expit(target): ``softplus(raw) - softplus(target) - expit(target) * way``."""
-    # Seen from the outcome that the target finds the less likely, what cancels is smallest. A label of 0 or 1 has an
-    # infinite score: at 1000 its probability is 0 as well.
-    start = -min(abs(target), 1000.0)
+def entropy(target: float, raw: float, upward: float) -> float:
+    """Relative entropy of expit(raw) from expit(target): ``softplus(raw) - softplus(target) - expit(target) * upward``.
+
+    `upward` is raw - target, which may be known better than their difference.
+    """
+    # Seen from the outcome that the target finds the less likely, what cancels is smallest.
+    start = -abs(target)
     end = -raw if target > 0 else raw
-    way, p, q = end - start, expit(start), expit(-start)
+    way, p, q = (-upward if target > 0 else upward), expit(start), expit(-start)
     v, skew = p * q, q - p
     series = 1.0 / 2.0 + way * (skew / 6.0 + way * ((1.0 - 6.0 * v) / 24.0 + way * skew * (1.0 - 12.0 * v) / 120.0))
     near = log1p(p * expm1(min(way, 30.0))) - p * way
     far = softplus(end) - softplus(start) - p * way
     return v * way * way * series if abs(way) < 5e-3 else (near if way < 30.0 else far)
+
+
+def _entropy(target: float, raw: float) -> float:
+    near = min(max(target, -1000.0), 1000.0)  # a label of 0 or 1 has an infinite score: there its probability is 0 as well
+    return entropy(near, raw, raw - near)
 
 
 def _excess(target: float, raw: float) -> float:

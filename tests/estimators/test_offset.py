@@ -11,12 +11,22 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gbreg import BucketRegressor, GBRegressor, ZILNRegressor, load
+from gbreg import (
+    BucketRegressor,
+    CalibratedRegressor,
+    GBRegressor,
+    HurdleRegressor,
+    OrdinalRegressor,
+    WCERegressor,
+    ZILNRegressor,
+    load,
+)
 from gbreg.engines import ENGINES
 from gbreg.losses import PointwiseLoss, Poisson
 from tests.cases import CASES, inside
@@ -240,14 +250,136 @@ def test_what_rows_cannot_bring(given: Any, said: str) -> None:
 
 def test_who_does_not_take_them() -> None:
     X, y, exposure = policies(100)
-    with pytest.raises(ValueError, match="exposure: BucketRegressor does not take it: use a GBRegressor"):
-        BucketRegressor().fit(X, y, exposure=exposure)
-    with pytest.raises(ValueError, match="offset: ZILNRegressor does not take it"):
+    for one in (BucketRegressor(zeros="bucket"), OrdinalRegressor(), WCERegressor(), ZILNRegressor(factorized=False)):
+        with pytest.raises(ValueError, match=f"exposure: {type(one).__name__} does not take it: use a GBRegressor"):
+            one.fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="offset: a HurdleRegressor has two raw scores"):
         ZILNRegressor().fit(X, y, offset=exposure)
     with pytest.raises(ValueError, match=r"offset: LogNormal.* has several outputs"):
         small("log_normal").fit(X, y + 1, offset=exposure)
-    with pytest.raises(ValueError, match=r"link='identity' of SquaredError.* use link='log', or offset="):
+    with pytest.raises(ValueError, match=r"link='identity' of SquaredError.* use a loss on link='log', 'cloglog' for"):
         small("squared_error").fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match=r"classifier: exposure multiplies a rate, which link='identity' of SquaredError"):
+        HurdleRegressor(small("squared_error"), small("gamma")).fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match=r"regressor: exposure: LogNormal.* has several outputs"):
+        HurdleRegressor(small("bernoulli"), small("log_normal"), exposure_on="severity").fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="exposure: classifier=LogisticRegression cannot be given rows that bring one"):
+        HurdleRegressor(LogisticRegression(), small("gamma")).fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="exposure: estimator=Pipeline takes none: use one of gbreg"):
+        CalibratedRegressor(make_pipeline(StandardScaler(), small())).fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="'exposure_on' parameter of HurdleRegressor must be a str among"):
+        HurdleRegressor(small("bernoulli"), small("gamma"), exposure_on="whether").fit(X, y)
+
+
+# -- models of two parts, and calibrated ones --------------------------------------------------------------------------
+
+
+def visits(n: int = 3000, seed: int = 0) -> tuple[Any, Any, Any]:
+    """Spend of customers seen for up to three months: orders come at a rate, and how much is spent does not depend on it."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    exposure = rng.uniform(0.2, 3.0, n)
+    any_ = rng.random(n) < -np.expm1(-exposure * np.exp(0.7 * X[:, 0] - 1.0))
+    return X, np.where(any_, np.exp(1.0 + 0.5 * X[:, 1] + 0.3 * rng.normal(size=n)), 0.0), exposure
+
+
+EXPOSED = {
+    "hurdle": lambda **given: HurdleRegressor(GBRegressor("bernoulli", **given), GBRegressor("gamma", **given)),
+    "ziln": lambda **given: ZILNRegressor(**given),
+    "buckets": lambda **given: BucketRegressor(n_buckets=8, **given),
+    "calibrated": lambda **given: CalibratedRegressor(ZILNRegressor(**given), cv=2),
+}
+
+
+@every_engine
+@pytest.mark.parametrize("which", EXPOSED)
+def test_an_exposure_says_whether_and_not_how_much(which: str, engine: str, tmp_path: Path) -> None:
+    X, y, exposure = visits()
+    frame = pd.DataFrame(X, columns=["orders", "basket", "other"])
+    model = EXPOSED[which](engine=engine, n_estimators=40, max_leaves=6, n_jobs=1).fit(frame, y, exposure=exposure)
+    assert model.carried_ == ("exposure",)
+    got = model.predict(frame, exposure=exposure)
+    assert got.sum() == pytest.approx(y.sum(), rel=0.05)
+    hurdle = model
+    while not isinstance(hurdle, HurdleRegressor):
+        hurdle = hurdle.estimator_ if isinstance(hurdle, CalibratedRegressor) else hurdle.model_
+    assert hurdle.classifier_.loss_.name == "cloglog"
+    # P(y > 0) = 1 - exp(-rate * exposure), of the same rate for every exposure.
+    none = [1.0 - hurdle.predict_probability(frame, exposure=times * exposure) for times in (1.0, 2.0)]
+    np.testing.assert_allclose(none[1], none[0] ** 2, rtol=1e-9)
+    assert np.corrcoef(-np.log(none[0]) / exposure, np.exp(0.7 * X[:, 0]))[0, 1] > 0.85
+    if which == "calibrated":
+        return
+    # How much is expected of a positive row does not depend on it.
+    much = [
+        model.predict(frame, exposure=e) / hurdle.predict_probability(frame, exposure=e) for e in (exposure, 9 * exposure)
+    ]
+    np.testing.assert_allclose(much[0], much[1], rtol=1e-9)
+    model.save(tmp_path / "model.gbreg")
+    np.testing.assert_array_equal(load(tmp_path / "model.gbreg").predict(frame, exposure=exposure), got)
+    if which != "hurdle":
+        distribution = model.predict_distribution(frame, exposure=exposure)
+        np.testing.assert_allclose(distribution.cdf(np.zeros(y.size)), none[0], rtol=1e-9)
+        np.testing.assert_array_equal(model.predict_quantile(frame, 0.9, exposure=exposure), distribution.quantile(0.9))
+        np.testing.assert_array_equal(model.predict(frame, "median", exposure=exposure), distribution.quantile(0.5))
+    with pytest.raises(ValueError, match="exposure is missing: fit was given exposure="):
+        model.predict(frame)
+
+
+@every_engine
+def test_an_exposure_may_say_how_much(engine: str) -> None:
+    X, y, exposure = visits()
+    parts = (small("bernoulli", engine), small("gamma", engine))
+    model = HurdleRegressor(*parts, exposure_on="severity").fit(X, y * exposure, exposure=exposure)
+    assert model.classifier_.loss_.name == "bernoulli"
+    np.testing.assert_allclose(
+        model.predict(X, exposure=3.0 * exposure), 3.0 * model.predict(X, exposure=exposure), rtol=1e-12
+    )
+    assert model.predict_probability(X, exposure=exposure) == pytest.approx(
+        model.predict_probability(X, exposure=np.ones(y.size))
+    )
+
+
+@every_engine
+def test_a_rate_is_found_however_long_rows_were_watched(engine: str) -> None:
+    """Of two columns of which one tells the exposure, a model that is given it learns that the other tells the rate."""
+    rng = np.random.default_rng(1)
+    exposure = np.where(rng.random(4000) < 0.5, 0.1, 3.0)
+    X = np.column_stack([exposure + 0.01 * rng.normal(size=4000), rng.integers(0, 2, 4000)])
+    y = (rng.random(4000) < -np.expm1(-exposure * np.where(X[:, 1] > 0, 1.0, 0.25))).astype(float)
+    model = small("cloglog", engine, n_estimators=60, max_leaves=2).fit(X, y, exposure=exposure)
+    rate = -np.log1p(-model.predict(X, exposure=np.ones(y.size)))
+    by_column = [rate[X[:, 1] == group].mean() for group in (0, 1)]
+    np.testing.assert_allclose(by_column, [0.25, 1.0], rtol=0.15)
+    assert model.feature_importances_[1] > 0.9
+
+
+def test_hold_out_eval_sets_and_groups_bring_their_own() -> None:
+    X, y, exposure = visits()
+    model = ZILNRegressor(n_estimators=200, early_stopping_rounds=10, calibration="ratio", n_jobs=1, random_state=0)
+    held_out = clone(model).fit(X, y, exposure=exposure, groups=np.arange(y.size) // 3)
+    assert 0 < held_out.best_iteration_[0] < 200
+    given = clone(model).fit(
+        X[:2000], y[:2000], exposure=exposure[:2000], eval_set=(X[2000:], y[2000:]), eval_exposure=exposure[2000:]
+    )
+    assert given.predict(X[2000:], exposure=exposure[2000:]).sum() == pytest.approx(y[2000:].sum(), rel=1e-6)
+    with pytest.raises(ValueError, match=r"eval_set\[0\]: eval_exposure is missing"):
+        clone(model).fit(X, y, exposure=exposure, eval_set=(X, y))
+
+
+def test_maps_of_segments_and_prefit_models_are_of_amounts() -> None:
+    X, y, exposure = visits()
+    frame = pd.DataFrame(X).assign(shop=pd.Categorical(np.where(X[:, 2] > 0, "old", "new"))).rename(columns=str)
+    y = np.where(frame["shop"] == "old", 3.0 * y, y)
+    prefit = small(n_estimators=20).fit(frame[:1500], y[:1500], exposure=exposure[:1500])
+    model = CalibratedRegressor(prefit, "ratio", cv="prefit", segment="shop")
+    with pytest.raises(ValueError, match="exposure is missing: fit was given exposure="):
+        model.fit(frame[1500:], y[1500:])
+    model.fit(frame[1500:], y[1500:], exposure=exposure[1500:])
+    got = model.predict(frame[1500:], exposure=exposure[1500:])
+    for shop in ("old", "new"):
+        here = (frame["shop"] == shop).to_numpy()[1500:]
+        assert got[here].sum() == pytest.approx(y[1500:][here].sum(), rel=0.05)
 
 
 def test_predict_asks_for_what_fit_was_given() -> None:

@@ -43,6 +43,11 @@ def _logit(f: Any) -> Triple:
     return p, p * q, p * q * (q - p)
 
 
+def _cloglog(f: Any) -> Triple:
+    rate = mp.exp(f)
+    return -mp.expm1(-rate), mp.exp(f - rate), mp.exp(f - rate) * (1 - rate)
+
+
 def _log_log2(f: Any, shift: Any) -> Triple:
     steep = mp.log(2) * mp.exp(f)
     first = steep * 2 ** (mp.exp(f) - shift)
@@ -64,6 +69,7 @@ LINKS: dict[str, Link] = {
         _softplus,
     ),
     "logit": Link(lambda mu: (mp.log(mu) - mp.log1p(-mu) if mu < 1 else inf) if mu > 0 else -inf, _logit),
+    "cloglog": Link(lambda mu: (mp.log(-mp.log1p(-mu)) if mu < 1 else inf) if mu > 0 else -inf, _cloglog),
     "log1p": Link(lambda mu: mp.log1p(mu) if mu > -1 else -inf, lambda f: (mp.expm1(f), mp.exp(f), mp.exp(f))),
     "log_log2": Link(lambda mu, shift: mp.log(mp.log(1 + mu, 2) + shift) if (1 + mu) * 2**shift > 1 else -inf, _log_log2),
     "power": Link(lambda mu, p: mp.sign(mu) * abs(mu) ** p, _power),
@@ -174,6 +180,15 @@ def _bernoulli(target: Any, f: Any, p: Any) -> Triple:
     return _cross_entropy(_expit(target), _expit(-target), f)
 
 
+def _cloglog_entropy(target: Any, f: Any, p: Any) -> Triple:
+    y, none = -mp.expm1(-mp.exp(target)), mp.exp(-mp.exp(target))
+    rate = mp.exp(f)
+    any_, no = -mp.expm1(-rate), mp.exp(-rate)
+    value = (y * mp.log(y / any_) if y > 0 else 0) + (none * (mp.log(none) + rate) if none > 0 else 0)
+    each = no * rate / any_
+    return value, none * rate - y * each, y * each * (rate / any_ - 1) + none * rate
+
+
 def _wce(target: Any, f: Any, p: Any) -> Triple:
     return _cross_entropy(mp.exp(min(target, p["top"])), mpf(1), f)
 
@@ -198,6 +213,7 @@ ORACLE: dict[str, Formula] = {
     "gamma": Formula(_gamma),
     "tweedie": Formula(_tweedie),
     "bernoulli": Formula(_bernoulli, coordinate="raw"),
+    "cloglog": Formula(_cloglog_entropy, coordinate="raw"),
     "wce": Formula(_wce, minimizer=lambda y, p: min(y, p["top_label"]), coordinate="raw"),
 }
 

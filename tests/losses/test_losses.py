@@ -24,6 +24,7 @@ from gbreg.losses import (
     AbsoluteError,
     Bernoulli,
     Choice,
+    Cloglog,
     Expectile,
     Gamma,
     Huber,
@@ -124,6 +125,7 @@ SCORES = {
     "log1p": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 30, 700, 800),
     "log_log2": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 30, 700, 800),
     "logit": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 30, 700, 800),
+    "cloglog": (-800, -30, -1, -1e-9, 0, 1e-9, 1, 3, 6.5, 700, 800),
 }
 
 
@@ -221,6 +223,9 @@ SPECIFIC = [
     (Tweedie(1.5), 1.0, 2.0 * LN2, 1.0, 1.5, 1.25),
     (Bernoulli(), 1.0, 0.0, LN2, -0.5, 0.25),
     (Bernoulli(), 0.5, LN3, LN2 - LN3 / 2.0, 0.25, 0.1875),
+    (Cloglog(), 0.0, LN2, 2.0, 2.0, 2.0),
+    (Cloglog(), 1.0, math.log(LN2), LN2, -LN2, LN2 * (2.0 * LN2 - 1.0)),
+    (Cloglog(), 0.5, math.log(2.0 * LN2), LN2 - LN3 / 2.0, LN2 / 1.5, LN2 / 3.0 * (LN2 / 0.375 - 1.0) + LN2),
     (WCE(), 0.0, 0.0, LN2, 0.5, 0.25),
     (WCE(), 3.0, 0.0, 3.0 * LN3 - 4.0 * LN2, -1.0, 1.0),
     (WCE(cap=3.0), 100.0, 0.0, 3.0 * LN3 - 4.0 * LN2, -1.0, 1.0),
@@ -242,7 +247,7 @@ def test_every_loss_has_specific_values():
 
 def test_links_that_losses_admit():
     admitted = {name: {loss.link_.name for loss in DEFAULTS if loss.name == name} for name in BUILT_IN}
-    own_link = {"poisson": "log", "gamma": "log", "tweedie": "log", "bernoulli": "logit", "wce": "log"}
+    own_link = {"poisson": "log", "gamma": "log", "tweedie": "log", "bernoulli": "logit", "cloglog": "cloglog", "wce": "log"}
     assert all(admitted[name] == {link} for name, link in own_link.items())
     everywhere = set(BUILT_IN) - set(own_link) - {"transformed_squared_error"}
     assert all({"identity", "log", "softplus", "power"} <= admitted[name] for name in everywhere)
@@ -253,7 +258,8 @@ def test_links_that_losses_admit():
 
 def spread(loss, raw):
     """Scores on either side of the intercept, in units that suit the link."""
-    unit = 1.0 if loss.link_.name in ("log", "softplus", "log1p", "logit") else max(1.0, abs(float(loss.intercept_[0])))
+    of_ratios = loss.link_.name in ("log", "softplus", "log1p", "logit", "cloglog")
+    unit = 1.0 if of_ratios else max(1.0, abs(float(loss.intercept_[0])))
     return loss.intercept_[0] + unit * np.asarray(raw), unit
 
 
@@ -430,6 +436,7 @@ def test_scale_equivariance(loss, factor):
         WCE(),
         WCE("log2"),
         Bernoulli(),
+        Cloglog(),
     ],
     ids=str,
 )
@@ -561,7 +568,7 @@ def test_built_in_losses_keep_their_order():
     assert order == [
         *("expression_loss", "bernoulli", "wce"),
         *("squared_error", "quantile", "absolute_error", "expectile", "huber"),
-        *("huberpp", "am", "transformed_squared_error"),
+        *("huberpp", "am", "transformed_squared_error", "cloglog"),
         *("log_normal", "ziln", "poisson", "gamma", "tweedie", "softmax_buckets", "ordinal_buckets"),
     ]
 
