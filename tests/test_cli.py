@@ -671,8 +671,24 @@ def test_exposure_and_offset(folder, tmp_path):
     assert message == f"--exposure: --model {str(saved)!r} was trained with none: leave it out"
     assert run("fit", *common, "--exposure", "years", "--keep", "x,years").exit_code == 0
     assert list(gbreg.load(saved).feature_names_in_) == ["x", "years"]
-    message = refused("fit", *common[:4], "bucket", *common[5:], "--exposure", "years")
-    assert message == "--exposure: bucket does not take it: use a loss of one output, such as poisson or tweedie"
+    message = refused("fit", *common[:4], "wce", *common[5:], "--exposure", "years")
+    assert message.startswith("--exposure: WCERegressor does not take it: use a GBRegressor with a loss of one output")
+    assert run("fit", *common[:4], "ziln", *common[5:], "--exposure", "years", "--drop", "score").exit_code == 0
+    assert run("predict", table, "--model", saved, "--out", out, "--exposure", "years").exit_code == 0
+    model = gbreg.load(saved)
+    names = list(model.feature_names_in_)
+    predicted = tables.read_table(out)["prediction"].to_numpy()
+    np.testing.assert_array_equal(predicted, model.predict(data.select(names), exposure=years))
+    losses = ("--loss", "tweedie", "--loss", "hurdle:loss=gamma", "--loss", "wce", "--drop", "score", "--rounds", 5)
+    result = run("compare", table, *common[1:3], *losses, "--n-jobs", 1, "--exposure", "years", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "exposure: WCERegressor does not take it" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    board = json.loads((tmp_path / "out" / "leaderboard.json").read_text(encoding="utf-8"))
+    assert {row["loss"] for row in board["rows"]} == {"tweedie", "hurdle:loss=gamma"}
+    arguments = ("tune", table, *common[1:3], *losses[:-2], "--metric", "mae", "--trials", 3, "--rounds", 5, "--n-jobs", 1)
+    assert run(*arguments, "--model", saved, "--exposure", "years").exit_code == 0
+    assert gbreg.load(saved).carried_ == ("exposure",)
+    assert "years" not in gbreg.load(saved).feature_names_in_
     tables.write_table(data.set_column(data.column_names.index("years"), "years", [years - 0.6]), table)
     ways = ("fit", *common), ("predict", table, "--model", saved, "--out", out)
     for command in ways:

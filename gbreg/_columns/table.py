@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -64,6 +64,14 @@ class Columns:
                     ".astype('category')), turn times into numbers (age in days, hour, weekday), or drop the column"
                 )
         return cls(tuple(str(c) for c in frame.columns), categories)
+
+    @classmethod
+    def union(cls, parts: Sequence[Columns]) -> Columns | None:
+        """The columns of a table that several were learnt from, each of some of its rows; None of none."""
+        if not parts:
+            return None
+        seen = {j: sorted({text for part in parts for text in part.categories[j]}) for j in parts[0].categories}
+        return cls(parts[0].names, {j: tuple(texts) for j, texts in seen.items()})
 
     def matrix(self, X: Any) -> Features:
         """The features of a table with these columns; `ValueError` for infinite values and misshapen input."""

@@ -89,6 +89,12 @@ def carried(table: Any, columns: Mapping[str, str | None]) -> dict[str, Floats]:
     return found
 
 
+def of_rows_alone(table: Any, columns: Mapping[str, str | None], keep: Sequence[str]) -> list[str]:
+    """Of the columns that rows bring beside their features those that are no features too, for they are not kept by name."""
+    kept = column_list(table, keep, "--keep")
+    return [column for column in columns.values() if column is not None and column not in kept]
+
+
 def is_number(kind: Any) -> bool:
     import pyarrow as pa
 

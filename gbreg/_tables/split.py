@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from gbreg._checks import Floats
 from gbreg._errors import InputError
-from gbreg._tables.columns import check_column, is_number, is_text, labels, listed, weights
+from gbreg._tables.columns import carried, check_column, is_number, is_text, labels, listed, weights
 from gbreg._tables.feature_table import features
 
 Mask = NDArray[np.bool_]
@@ -71,7 +72,7 @@ def split_rows(
 
 @dataclass(frozen=True)
 class SplitRows:
-    """Features, labels and weights of the train and of the test rows, and what the user should know of them."""
+    """Features, labels, weights and exposures of train and test rows, and what the user should know of them."""
 
     train_X: Any
     train_y: Floats
@@ -80,12 +81,22 @@ class SplitRows:
     test_y: Floats
     test_weight: Floats | None
     notices: tuple[str, ...] = ()
+    train_carried: Mapping[str, Floats] = field(default_factory=dict)
+    test_carried: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def prepare(table: Any, target: str, names: Sequence[str], split: Split, weight: str | None = None) -> SplitRows:
+def prepare(
+    table: Any,
+    target: str,
+    names: Sequence[str],
+    split: Split,
+    weight: str | None = None,
+    beside: Mapping[str, str | None] = MappingProxyType({}),
+) -> SplitRows:
     """The train and test rows of a table, with the columns `names` as features.
 
-    Labels and weights are checked on the rows that are used; rows that are left out may lack them.
+    `beside` names the columns of exposure and offset. Labels and weights are checked on the rows that are used; rows that
+    are left out may lack them.
     """
     found = features(table, names)
     train, test = rows_of(table, split.train), rows_of(table, split.test)
@@ -100,6 +111,8 @@ def prepare(table: Any, target: str, names: Sequence[str], split: Split, weight:
         test_y=labels(test, target),
         test_weight=weights(test, weight),
         notices=(*notices, *found.notices),
+        train_carried=carried(train, beside),
+        test_carried=carried(test, beside),
     )
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gbreg._checks import Floats
-from gbreg._tables.columns import carried, check_column, column_list, labels, values, weights
+from gbreg._tables.columns import carried, check_column, labels, of_rows_alone, values, weights
 from gbreg._tables.feature_table import feature_names, features
 from gbreg._tables.files import read_table
 from gbreg._tables.split import rows_of, split_rows
@@ -26,7 +26,7 @@ class TrainingRows:
     time: Any
     groups: Any
     notices: Sequence[str]
-    carried: Mapping[str, Floats]
+    carried: Mapping[str, Any]
 
 
 def training_rows(
@@ -53,8 +53,7 @@ def training_rows(
     when, who = (
         None if name is None else values(data, name, argument) for name, argument in ((time, "--time"), (group, "--group"))
     )
-    kept = column_list(data, keep, "--keep")
-    of_rows = [column for column in beside.values() if column not in kept]
-    names = feature_names(data, target, drop=drop, keep=keep, never=(split, weight, time, group, *of_rows))
+    never = (split, weight, time, group, *of_rows_alone(data, beside, keep))
+    names = feature_names(data, target, drop=drop, keep=keep, never=never)
     found = features(data, names)
     return TrainingRows(found.table, y, weight_of_rows, when, who, found.notices, carried(data, beside))

@@ -24,7 +24,7 @@ Table = Annotated[Path, Argument(metavar="TABLE", help=f"The table: {TABLES}, by
 Target = Annotated[str, Option("--target", help="The column to predict.", show_default=False)]
 Weight = Annotated[str | None, Option(help="A column of row weights (>= 0).")]
 Exposure = Annotated[
-    str | None, Option(help="A column of exposures (> 0), such as years insured: predictions are proportional to it.")
+    str | None, Option(help="A column of exposures (> 0), such as years insured: how long each row was seen.")
 ]
 Offset = Annotated[str | None, Option(help="A column that is added to raw scores.")]
 Drop = Annotated[list[str] | None, Option(help="Columns to leave out, such as keys; repeat, or separate by commas.")]

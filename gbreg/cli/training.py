@@ -46,6 +46,8 @@ def compare(
     table: Table,
     target: Target,
     weight: Weight = None,
+    exposure: Exposure = None,
+    offset: Offset = None,
     drop: Drop = None,
     keep: Keep = None,
     split: SplitColumn = None,
@@ -87,8 +89,10 @@ def compare(
         if report is None:
             raise InputError("--segment is for the page: give --report page.html too")
     check_report(report)
-    names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=(split, time, weight))
-    rows = tables.prepare(data, target, names, parted, weight)
+    beside = {"exposure": exposure, "offset": offset}
+    never = (split, time, weight, *tables.of_rows_alone(data, beside, keep or ()))
+    names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=never)
+    rows = tables.prepare(data, target, names, parted, weight, beside)
     notices = []
     if split is None and time is None and test_fraction is None:
         notices.append("Where rows have an order in time, --time and --cutoff test a model as it will be used.")
@@ -134,6 +138,8 @@ def _compare_and_report(
             rows.test_y,
             sample_weight=rows.train_weight,
             test_weight=rows.test_weight,
+            **rows.train_carried,
+            **{f"test_{name}": values for name, values in rows.test_carried.items()},
             losses=losses,
             engines=engines,
             estimator=estimator,
@@ -186,9 +192,10 @@ def fit(
     template = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
     estimator = with_boosting(parse_model(loss, _parameters(param)), template, engine_names([engine])[0])
     beside = {"exposure": exposure, "offset": offset}
-    for name, column in beside.items():
-        if column is not None and not isinstance(estimator, gbreg.GBRegressor):
-            raise InputError(f"--{name}: {loss} does not take it: use a loss of one output, such as poisson or tweedie")
+    try:
+        estimator.check_carried([name for name, column in beside.items() if column is not None])
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
     rows = tables.training_rows(table, target, weight=weight, split=split, beside=beside, drop=drop or (), keep=keep or ())
     check_writable(model, "--model")
     for notice in rows.notices:

@@ -13,10 +13,12 @@ from gbreg.cli.asked import check_report, engine_names, new_estimator
 from gbreg.cli.options import (
     Drop,
     Engine,
+    Exposure,
     Jobs,
     Keep,
     Losses,
     ModelFile,
+    Offset,
     Option,
     Report,
     Rounds,
@@ -59,6 +61,8 @@ def tune(
     ] = None,
     engine: Engine = "lightgbm",
     weight: Weight = None,
+    exposure: Exposure = None,
+    offset: Offset = None,
     drop: Drop = None,
     keep: Keep = None,
     split: TrainColumn = None,
@@ -83,9 +87,9 @@ def tune(
     estimator = new_estimator(rounds, 0.1, None, seed, n_jobs).set_params(engine=engine_names([engine])[0])
     check_writable(model, "--model")
     check_report(report)
-    rows = tables.training_rows(
-        table, target, weight=weight, split=split, time=time, group=group, drop=drop or (), keep=keep or ()
-    )
+    beside = {"exposure": exposure, "offset": offset}
+    where: dict[str, Any] = {"weight": weight, "split": split, "time": time, "group": group, "beside": beside}
+    rows = tables.training_rows(table, target, **where, drop=drop or (), keep=keep or ())
     found = _search(rows, estimator, timeout=timeout, storage=storage, seed=seed, **asked)
     _tell(found)
     if found.has_best:
@@ -147,6 +151,7 @@ def _search(rows: TrainingRows, estimator: Any, **asked: Any) -> Any:
                 groups=rows.groups,
                 time=rows.time,
                 progress=progress,
+                **rows.carried,
                 **asked,
             )
         except ValueError as error:

@@ -20,6 +20,7 @@ from gbreg.compare.shown import RANKING, SHOWN
 from gbreg.engines import get_engine
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS
+from gbreg.estimators.rows import carried_of, check_same, read_with
 from gbreg.losses import Loss
 from gbreg.metrics.base import quietly
 
@@ -47,6 +48,10 @@ def compare(
     *,
     sample_weight: ArrayLike | None = None,
     test_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
+    test_offset: ArrayLike | None = None,
+    test_exposure: ArrayLike | None = None,
     losses: Sequence[Any] | None = None,
     engines: Sequence[str] = ("lightgbm",),
     estimator: GBRegressor | Mapping[str, Any] | None = None,
@@ -62,6 +67,9 @@ def compare(
     train_y, test_y : array-like of shape (n_train,) and (n_test,)
     sample_weight, test_weight : array-like, optional
         Weights of the train and of the test rows.
+    offset, exposure, test_offset, test_exposure : array-like, optional
+        What train and test rows bring beside their features, as in `fit`; all metrics are of amounts. A model that does not
+        take them is listed in `Leaderboard.skipped`. The constant to beat is then one rate of exposure.
     losses : sequence of str, Loss or estimator, optional
         Names, the form ``huberpp:delta=0.3,link=log``, losses, or unfitted gbreg estimators; a pair (one of these, engine)
         is tried on that engine only. Default: those of `default_models`.
@@ -94,6 +102,8 @@ def compare(
     >>> [row.loss for row in board.rows], [skipped.loss for skipped in board.skipped]
     (['squared_error'], ['gamma'])
     """
+    train_X = read_with(train_X, {"offset": offset, "exposure": exposure})
+    test_X = _like(train_X, test_X, {"offset": test_offset, "exposure": test_exposure})
     data = _checked(train_X, train_y, sample_weight, test_X, test_y, test_weight)
     template = GBRegressor(random_state=0) if estimator is None else estimator
     shown = _template(template)
@@ -101,7 +111,7 @@ def compare(
     left: list[tuple[str, str]] = []
     if losses is None:
         losses, left = models.default_models()
-    fitting, reasons = _plan(losses, engines, data.train_y)
+    fitting, reasons = _plan(losses, engines, data)
     skipped = [*(Skipped(name, "", reason) for name, reason in left), *reasons]
     rows: list[Row] = []
     predictions: dict[tuple[str, str, str], Floats] = {}
@@ -145,14 +155,21 @@ def _as_model(given: Any) -> Any:
     return GBRegressor(given) if isinstance(given, Loss) else given
 
 
-def _plan(asked: Sequence[Any], engines: Sequence[str], y: Floats) -> tuple[list[tuple[Any, str]], list[Skipped]]:
+def _like(train_X: Any, test_X: Any, carried: Mapping[str, Any]) -> Any:
+    """The test rows with what they bring, which must be what train rows do."""
+    test_X = read_with(test_X, carried)
+    check_same(set(carried_of(test_X)), set(carried_of(train_X)), "test_")
+    return test_X
+
+
+def _plan(asked: Sequence[Any], engines: Sequence[str], data: _Data) -> tuple[list[tuple[Any, str]], list[Skipped]]:
     """Which model is fitted on which engine, and which is not, because its domain excludes a label."""
     fitting: list[tuple[Any, str]] = []
     excluded: dict[str, Skipped] = {}
     for given in asked:
         which, own = (given[0], [given[1]]) if isinstance(given, tuple) else (given, engines)
         model = _as_model(which)
-        reason = _excluded(model, y)
+        reason = _excluded(model, data)
         if reason is None:
             fitting += [(model, engine) for engine in own]
         else:
@@ -163,9 +180,10 @@ def _plan(asked: Sequence[Any], engines: Sequence[str], y: Floats) -> tuple[list
     return fitting, list(excluded.values())
 
 
-def _excluded(model: Any, y: Floats) -> str | None:
+def _excluded(model: Any, data: _Data) -> str | None:
     try:
-        model.check_labels(y)
+        model.check_labels(data.train_y)
+        model.check_carried(carried_of(data.train_X))
     except ValueError as error:
         return str(error)
     return None
@@ -192,7 +210,7 @@ def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, st
     label = model.label()
     try:
         start = time.perf_counter()
-        _warm_up(model, data.train_y)
+        _warm_up(model, data)
         compiled = time.perf_counter()
         model.fit(data.train_X, data.train_y, data.train_weight)
         fitted = time.perf_counter()
@@ -226,15 +244,15 @@ def _readings(model: Any, data: _Data) -> dict[str, Floats]:
     return {readout: model.predict(data.test_X, readout) for readout in READOUTS}
 
 
-def _warm_up(model: Any, y: Floats) -> None:
+def _warm_up(model: Any, data: _Data) -> None:
     """One round on a few rows: compiles the loss for this engine, so that its fit is charged for training only."""
-    n = min(y.size, 2 * PARALLEL_ROWS)
+    y, n = data.train_y, min(data.train_y.size, 2 * PARALLEL_ROWS)
     # Evenly spaced in order of size: the extremes are among them, so labels that vary still do.
     few = np.sort(y)[np.linspace(0, y.size - 1, n).astype(np.int64)]
     model = model.columnless()
     for part in model.boosters():
         part.set_params(n_estimators=1)
-    model.fit(np.linspace(0, 1, n).reshape(-1, 1), few)
+    model.fit(np.linspace(0, 1, n).reshape(-1, 1), few, **{name: np.ones(n) for name in carried_of(data.train_X)})
 
 
 def _measure(data: _Data, predicted: Floats, metrics: Sequence[str]) -> dict[str, Any]:
@@ -243,9 +261,14 @@ def _measure(data: _Data, predicted: Floats, metrics: Sequence[str]) -> dict[str
 
 
 def _baseline(data: _Data) -> Row:
-    mean = float(np.average(data.train_y, weights=data.train_weight))
-    numbers = _measure(data, np.full(data.test_y.size, mean), SHOWN)
+    seen, asked = (carried_of(X).get("exposure", np.ones(y.size)) for X, y in _sides(data))
+    rate = float(np.average(data.train_y, weights=data.train_weight) / np.average(seen, weights=data.train_weight))
+    numbers = _measure(data, rate * asked, SHOWN)
     return Row("mean", "", 0, False, **numbers, fit_seconds=0.0, compile_seconds=0.0)
+
+
+def _sides(data: _Data) -> tuple[tuple[Any, Floats], ...]:
+    return (data.train_X, data.train_y), (data.test_X, data.test_y)
 
 
 def _width(X: Any) -> int:

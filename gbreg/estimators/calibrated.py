@@ -20,7 +20,7 @@ from gbreg.calibration import AnyCalibrator, SegmentedCalibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
-from gbreg.estimators.model import Model, check_distributional
+from gbreg.estimators.model import Model, check_carried, check_distributional
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
 from gbreg.estimators.preset import Preset
 from gbreg.estimators.regressor import GBRegressor, check_order
@@ -167,7 +167,7 @@ class CalibratedRegressor(Model):
         calibrator = self._new_calibrator()
         self._check_order(calibrator)
         X = check_features(self, X, reset=True)
-        X = read_with(X, {"offset": offset, "exposure": exposure}, self)
+        X = read_with(X, {"offset": offset, "exposure": exposure})
         self.check_carried(carried_of(X))
         self.carried_ = tuple(carried_of(X))
         labels = as_labels(self, y)
@@ -226,11 +226,7 @@ class CalibratedRegressor(Model):
         return SegmentedCalibrator(calibrator)
 
     def check_carried(self, names: Collection[str]) -> None:
-        if isinstance(self.estimator, Model):
-            self.estimator.check_carried(names)
-        elif names:
-            who = f"estimator={type(self.estimator).__name__}"
-            raise ValueError(f"{next(iter(names))}: {who} takes none: use one of gbreg, such as GBRegressor")
+        check_carried(self.estimator, names)
 
     def _check_order(self, calibrator: AnyCalibrator) -> None:
         """`ValueError` where the estimator keeps monotone constraints for means alone, and the map is of quantiles."""

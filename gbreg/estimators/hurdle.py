@@ -154,7 +154,7 @@ class HurdleRegressor(Model):
         """
         self._validate_params()
         X = check_features(self, X, reset=True)
-        X = read_with(X, {"offset": offset, "exposure": exposure}, self)
+        X = read_with(X, {"offset": offset, "exposure": exposure})
         self.check_carried(carried_of(X))
         self.carried_ = tuple(carried_of(X))
         labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gbreg._archive import Savable
 from gbreg._checks import Floats, check_inside
-from gbreg._columns import Table, check_columns
+from gbreg._columns import Columns, Table, check_columns
 from gbreg.estimators.readout import Functional, read
 from gbreg.estimators.rows import carrying, check_same
 from gbreg.links import REALS, Interval
@@ -37,6 +37,15 @@ def check_distributional(estimator: Any) -> None:
         estimator.check_distributional()
     elif not hasattr(estimator, "predict_distribution"):
         raise _no_distribution(estimator)
+
+
+def check_carried(estimator: Any, names: Collection[str]) -> None:
+    """`ValueError` for what any estimator cannot take of the rows beside their features: those of gbreg say why."""
+    if isinstance(estimator, Model):
+        estimator.check_carried(names)
+    elif names:
+        who = f"estimator={type(estimator).__name__}"
+        raise ValueError(f"{next(iter(names))}: {who} takes none: use one of gbreg, such as GBRegressor")
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -197,7 +206,8 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return X
         check_is_fitted(self)
         check_columns(self, X, reset=False)
-        table = carrying(Table.of(X, vars(self).get("columns_")), {"offset": offset, "exposure": exposure})
+        columns = Columns.union([part.columns_ for part in self.fitted_boosters()])
+        table = carrying(Table.of(X, columns), {"offset": offset, "exposure": exposure})
         check_same(set(table.carried), set(self.carried_))
         return table
 

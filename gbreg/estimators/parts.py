@@ -81,7 +81,7 @@ def as_sets(
     for i, ((X, y), weight) in enumerate(pairs):
         try:
             X = check_features(estimator, X, reset=False)
-            X = read_with(X, {name: values[i] for name, values in each.items()}, estimator)
+            X = read_with(X, {name: values[i] for name, values in each.items()})
             check_same(set(carried_of(X)), set(estimator.carried_), "eval_")
             labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             check_consistent_length(X, labels)

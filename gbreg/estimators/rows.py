@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d
 
 from gbreg._checks import Floats, check_carried, check_one_dimensional, check_sample_weight, refuse_times
-from gbreg._columns import Columns, Table
+from gbreg._columns import Columns, Table, check_columns
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ def carrying(table: Table, carried: Mapping[str, Any]) -> Table:
     return replace(table, carried={name: check_carried(values, name, table.shape[0]) for name, values in columns.items()})
 
 
-def read_with(X: Any, carried: Mapping[str, Any], estimator: Any) -> Any:
-    """X as it is, or as a table that brings what is given; an estimator has learnt the names of its columns."""
+def read_with(X: Any, carried: Mapping[str, Any]) -> Any:
+    """X as it is or, where something is given, as a table whose rows bring that."""
     if all(values is None for values in carried.values()):
         return X
-    return carrying(replace(Table.of(X), named=getattr(estimator, "feature_names_in_", None)), carried)
+    known = BaseEstimator()
+    check_columns(known, X, reset=True)
+    return carrying(replace(Table.of(X), named=getattr(known, "feature_names_in_", None)), carried)
 
 
 def carried_of(X: Any) -> dict[str, Floats]:

@@ -38,6 +38,11 @@ def _best_has(name: str) -> Callable[[Method], Method]:
     return has
 
 
+def _given(offset: Any, exposure: Any) -> dict[str, Any]:
+    """What rows bring, for a model that need not know of any."""
+    return {name: values for name, values in {"offset": offset, "exposure": exposure}.items() if values is not None}
+
+
 class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """An estimator that tunes itself: `fit` searches its parameters, then fits the best to all rows.
 
@@ -128,6 +133,8 @@ storage, study_name, n_jobs
         *,
         groups: ArrayLike | None = None,
         time: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
     ) -> Self:
         """Search, then fit the best model to all rows.
 
@@ -135,7 +142,7 @@ storage, study_name, n_jobs
         ----------
         X : table or array of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
-        sample_weight, groups, time : array-like of shape (n_samples,), optional
+        sample_weight, groups, time, offset, exposure : array-like of shape (n_samples,), optional
             As in `tune`.
 
         Returns
@@ -164,6 +171,8 @@ storage, study_name, n_jobs
             cv=self.cv,
             groups=groups,
             time=time,
+            offset=offset,
+            exposure=exposure,
             validation_fraction=self.validation_fraction,
             losses=self.losses,
             space=self.space,
@@ -189,27 +198,33 @@ storage, study_name, n_jobs
         check_is_fitted(self, "best_estimator_")
         return check_features(self, X, reset=False)
 
-    def predict(self, X: Any, functional: Functional = None) -> Floats:
+    def predict(
+        self, X: Any, functional: Functional = None, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Floats:
         """Predictions of the best model, shape (n_samples,); `functional` for those that predict distributions."""
         X = self._checked(X)
-        best = self.best_estimator_
-        return best.predict(X) if functional is None else best.predict(X, functional)  # type: ignore[no-any-return]
+        given = _given(offset, exposure) | ({} if functional is None else {"functional": functional})
+        return self.best_estimator_.predict(X, **given)  # type: ignore[no-any-return]
 
     @_best_has("predict_distribution")
-    def predict_distribution(self, X: Any) -> Distribution:
+    def predict_distribution(
+        self, X: Any, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Distribution:
         """The distribution of every row's label."""
         X = self._checked(X)
-        return self.best_estimator_.predict_distribution(X)  # type: ignore[no-any-return]
+        return self.best_estimator_.predict_distribution(X, **_given(offset, exposure))  # type: ignore[no-any-return]
 
     def check_distributional(self) -> None:
         if self.losses is None:
             check_distributional(self.estimator)
 
     @_best_has("predict_quantile")
-    def predict_quantile(self, X: Any, q: float | ArrayLike) -> Floats:
+    def predict_quantile(
+        self, X: Any, q: float | ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Floats:
         """The quantile q of every row's label: (n_samples,), or (n_samples, len(q)) for a list of them."""
         X = self._checked(X)
-        return self.best_estimator_.predict_quantile(X, q)  # type: ignore[no-any-return]
+        return self.best_estimator_.predict_quantile(X, q, **_given(offset, exposure))  # type: ignore[no-any-return]
 
     @_best_has("save")
     def save(self, path: str | Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,16 @@ from sklearn.utils import check_consistent_length
 from gbreg._checks import Floats, check_one_dimensional, check_sample_weight
 from gbreg._columns import Table, check_features, n_rows, take_rows
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.rows import as_labels, as_pairs, check_groups, hold_out
+from gbreg.estimators.rows import (
+    as_labels,
+    as_pairs,
+    carried_of,
+    check_groups,
+    check_same,
+    hold_out,
+    of_sets,
+    read_with,
+)
 
 Part = tuple[Any, Floats, Floats | None]
 
@@ -46,6 +56,7 @@ def make_folds(
     cv: Any = None,
     eval_set: Any = None,
     eval_sample_weight: Any = None,
+    eval_carried: Mapping[str, Any] = MappingProxyType({}),
     groups: Any = None,
     time: ArrayLike | None = None,
     validation_fraction: float = 0.2,
@@ -57,6 +68,9 @@ def make_folds(
         raise ValueError(f"validation_fraction={validation_fraction!r} must lie in (0, 1): a fifth of the rows is 0.2")
     if eval_set is None and eval_sample_weight is not None:
         raise ValueError("eval_sample_weight= weighs the rows of eval_set=: give that too, or weigh all by sample_weight=")
+    for name, values in eval_carried.items():
+        if eval_set is None and values is not None:
+            raise ValueError(f"eval_{name}= belongs to the rows of eval_set=: give that too, or {name}= for all rows")
     labels = as_labels(estimator, y)
     n = labels.size
     weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
@@ -68,7 +82,7 @@ def make_folds(
     if eval_set is not None:
         if not (cv is None and time is None):
             raise ValueError("eval_set= says what trials are measured on: leave out cv= and time=")
-        test = _given(estimator, rows[0], eval_set, eval_sample_weight)
+        test = _given(estimator, rows[0], eval_set, eval_sample_weight, eval_carried)
         return [_fold(rows, test, groups, calibrated, seed, None, "given as eval_set")]
     splits = not (cv is None or isinstance(cv, Integral))
     how = "the latest" if time is not None else "as cv= splits them" if splits else "drawn at random"
@@ -104,7 +118,7 @@ def as_table(X: Any) -> Any:
     return np.asarray(X) if isinstance(X, list | tuple) else X
 
 
-def _given(estimator: Any, X_train: Any, eval_set: Any, eval_sample_weight: Any) -> Part:
+def _given(estimator: Any, X_train: Any, eval_set: Any, eval_sample_weight: Any, carried: Mapping[str, Any]) -> Part:
     pairs = as_pairs(eval_set, eval_sample_weight)
     if len(pairs) != 1:
         raise ValueError(f"eval_set lists {len(pairs)} pairs: trials are measured on one, give one (X, y), or cv=")
@@ -115,6 +129,8 @@ def _given(estimator: Any, X_train: Any, eval_set: Any, eval_sample_weight: Any)
     try:
         check_features(estimator, X_train, reset=True)
         check_features(estimator, X, reset=False)
+        X = read_with(X, {name: of_sets(values, 1, f"eval_{name}")[0] for name, values in carried.items()})
+        check_same(set(carried_of(X)), set(carried_of(X_train)), "eval_")
     except ValueError as error:
         raise ValueError(f"eval_set: {error}") from error
     return X, labels, None if weight is None else check_sample_weight(weight, labels.size, "eval_sample_weight")

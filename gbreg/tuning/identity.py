@@ -13,7 +13,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from gbreg._checks import Floats, check_sample_weight
-from gbreg._columns import named_columns
+from gbreg._columns import Table, named_columns
+from gbreg.estimators.rows import carried_of
 from gbreg.metrics import Metric
 from gbreg.tuning.folds import Fold, as_table
 from gbreg.tuning.question import Question
@@ -35,8 +36,8 @@ def identity(question: Question, X: Any, y: Floats, sample_weight: Any, seed: in
     asked = {
         "metric": question.metric_names,
         "columns": _columns(X),
-        "rows": _rows(y, weight),
-        "eval_set": [[_columns(X_), _rows(y_, w_)] for X_, y_, w_ in given],
+        "rows": _rows(y, weight) | _carried(X),
+        "eval_set": [[_columns(X_), _rows(y_, w_) | _carried(X_)] for X_, y_, w_ in given],
         "split": _split(folds),
         "models": [label or type(model).__name__ for label, (model, _) in search.models.items()],
         "parameters": {label: _fixed(search, label, question.early_stopping_rounds) for label in search.models},
@@ -107,6 +108,10 @@ def _described(value: Any) -> Any:
 def _columns(X: Any) -> Any:
     """Names with a hash of the values each; of sparse matrices and many columns their number and one hash."""
     X = as_table(X)
+    if isinstance(X, Table):
+        names = range(X.shape[1]) if X.columns.names is None else X.columns.names
+        dense = not scipy.sparse.issparse(X.values)
+        return [[name, _digest(X.segments(j)[1])] for j, name in enumerate(names)] if dense else _columns(X.values)
     if scipy.sparse.issparse(X):
         X = X.copy()
         X.sum_duplicates()
@@ -132,6 +137,10 @@ def _of_array(X: NDArray[Any]) -> list[list[Any]]:
 
 def _rows(y: Floats, weight: Floats | None) -> dict[str, Any]:
     return {"n": int(y.size), "labels": _digest(y), "weights": None if weight is None else _digest(weight)}
+
+
+def _carried(X: Any) -> dict[str, str]:
+    return {name: _digest(values) for name, values in carried_of(X).items()}
 
 
 def _split(folds: Sequence[Fold]) -> str:
@@ -223,6 +232,9 @@ def _of_rows(had: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if had["weights"] != now["weights"]:
         given = [of["weights"] is not None for of in (had, now)]
         yield "other weights" if all(given) else "weights then, none now" if given[0] else "weights now, none then"
+    for name in ("offset", "exposure"):
+        if had.get(name) != now.get(name):
+            yield f"other {name}" if name in had and name in now else f"{name} {'then' if name in had else 'now'} alone"
 
 
 def _names(columns: Sequence[Any]) -> str:

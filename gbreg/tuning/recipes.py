@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,7 @@ def several(
     every: ArrayLike,
     space: Mapping[str, Range | None] | None = None,
     functional: str = "mean",
+    carried: Collection[str] = (),
 ) -> Search:
     """The search over models that differ in their losses; what the template sets of boosting holds for all.
 
@@ -123,6 +124,8 @@ def several(
         ``"huberpp.loss__delta"``.
     functional : str
         What estimators that predict distributions read of them, where they are named and the name does not say.
+    carried : collection of str
+        What rows bring beside their features, which a model must take: "offset", "exposure".
 
     Raises
     ------
@@ -142,6 +145,7 @@ def several(
         label = _label(model)
         model = with_losses(with_boosting(model, template, template.engine))
         try:
+            model.check_carried(carried)
             search_space(model, y=every)
             known = search_space(model, y=y)
         except ValueError as error:

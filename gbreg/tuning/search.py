@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -16,11 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 
 from gbreg._checks import Floats
+from gbreg._columns import Table
 from gbreg._compat import validate_parameters
 from gbreg.engines import get_engine
-from gbreg.estimators.model import boosters_in
+from gbreg.estimators.model import boosters_in, check_carried
 from gbreg.estimators.parts import takes_none
-from gbreg.estimators.rows import as_labels
+from gbreg.estimators.rows import as_labels, carried_of, read_with
 from gbreg.metrics import Metric, directed
 from gbreg.tuning.folds import make_folds
 from gbreg.tuning.identity import identity
@@ -64,6 +65,10 @@ def tune(
     cv: Any = None,
     eval_set: Any = None,
     eval_sample_weight: Any = None,
+    offset: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
+    eval_offset: Any = None,
+    eval_exposure: Any = None,
     groups: ArrayLike | None = None,
     time: ArrayLike | None = None,
     validation_fraction: float = 0.2,
@@ -102,6 +107,10 @@ def tune(
         Folds; the score is their mean. None: one held-out share of the rows.
     eval_set, eval_sample_weight : (X, y) and array-like, optional
         The rows that trials are measured on, instead of a share of X.
+    offset, exposure : array-like of shape (n_samples,), optional
+        As in `fit`. Models that do not take them are not searched; metrics are of amounts.
+    eval_offset, eval_exposure : array-like, optional
+        Of the rows of `eval_set`.
     groups : array-like of shape (n_samples,), optional
         What stays on one side, such as customers.
     time : array-like of shape (n_samples,), optional
@@ -182,14 +191,16 @@ def tune(
     _check_arguments(n_trials, timeout, n_jobs, seed, choose)
     estimator = _prepared(estimator, early_stopping_rounds, seed)
     metrics = _metrics(metric)
+    table = read_with(X, {"offset": offset, "exposure": exposure})
     folds = make_folds(
         estimator,
-        X,
+        table,
         y,
         sample_weight,
         cv=cv,
         eval_set=eval_set,
         eval_sample_weight=eval_sample_weight,
+        eval_carried={"offset": eval_offset, "exposure": eval_exposure},
         groups=groups,
         time=time,
         validation_fraction=validation_fraction,
@@ -197,19 +208,19 @@ def tune(
         seed=seed,
     )
     every = as_labels(estimator, y)
-    search = _search(estimator, losses, folds[0].train[1], every, space, metrics)
+    search = _search(estimator, losses, folds[0].train[1], every, space, metrics, carried_of(table))
     _check_weights(search, sample_weight)
     question = Question(search, metrics, folds, early_stopping_rounds)
     drawn_by = new_sampler(sampler, seed, search.starts(), len(metrics))
     ended_by = new_pruner(pruner, question.rounds * len(folds))
-    asked = identity(question, X, every, sample_weight, seed)
+    asked = identity(question, table, every, sample_weight, seed)
     study = open_study(storage, study_name, question.directions, drawn_by, ended_by, asked)
     interrupted = _run(study, Objective(question, n_jobs), n_trials, timeout, progress)
     tuned = Tuned(study, question, choose, interrupted)
     if not tuned.has_best:
         raise NoBestError(tuned)
     if refit:
-        _refit(tuned.best_estimator_, X, y, sample_weight, groups)
+        _refit(tuned.best_estimator_, table, every if isinstance(table, Table) else y, sample_weight, groups)
     return tuned
 
 
@@ -222,14 +233,21 @@ def _metrics(given: Any) -> list[Metric | None]:
 
 
 def _search(
-    estimator: Any, losses: Any, labels: Floats, every: Floats, space: Any, metrics: Sequence[Metric | None]
+    estimator: Any,
+    losses: Any,
+    labels: Floats,
+    every: Floats,
+    space: Any,
+    metrics: Sequence[Metric | None],
+    carried: Collection[str],
 ) -> Search:
     """Over the parameters of one estimator or, where losses are given, of several; `ValueError` if no metric suits it."""
     if losses is None:
+        check_carried(estimator, carried)
         search = one(estimator, labels, every, space)
     else:
         read = metrics[0].functional if len(metrics) == 1 and metrics[0] is not None else "mean"
-        search = several(estimator, losses, labels, every, space, read)
+        search = several(estimator, losses, labels, every, space, read, carried)
     _check_loss_metric(estimator, metrics, search)
     return search
 

@@ -27,8 +27,10 @@ from gbreg import (
     ZILNRegressor,
     load,
 )
+from gbreg.compare import compare
 from gbreg.engines import ENGINES
-from gbreg.losses import PointwiseLoss, Poisson
+from gbreg.losses import LogUniform, PointwiseLoss, Poisson
+from gbreg.tuning import TunedRegressor, tune
 from tests.cases import CASES, inside
 from tests.estimators.test_regressor import BY_WEIGHT
 
@@ -227,6 +229,82 @@ def test_scikit_learn_routes_them() -> None:
     assert plain.score(X, y, exposure=exposure) == pytest.approx(r2_score(y, plain.predict(X, exposure=exposure)), rel=1e-12)
 
 
+# -- comparing and tuning ----------------------------------------------------------------------------------------------
+
+
+def test_models_are_compared_by_amounts() -> None:
+    X, y, exposure = visits()
+    here, there = slice(0, 2000), slice(2000, None)
+    given = {"exposure": exposure[here], "test_exposure": exposure[there], "keep_predictions": True}
+    losses = ["tweedie", "hurdle:loss=gamma", "wce", "squared_error"]
+    boosting = {"n_estimators": 10, "n_jobs": 1}
+    board = compare(X[here], y[here], X[there], y[there], losses=losses, estimator=boosting, **given)
+    assert [row.loss for row in board.skipped] == ["wce", "squared_error"]
+    model = GBRegressor("tweedie", random_state=None, **boosting).fit(X[here], y[here], exposure=exposure[here])
+    want = model.predict(X[there], exposure=exposure[there])
+    np.testing.assert_array_equal(board.predictions["tweedie", "lightgbm", ""], want)
+    rate = y[here].sum() / exposure[here].sum()
+    assert board.baseline.mae == pytest.approx(np.abs(y[there] - rate * exposure[there]).mean(), rel=1e-12)
+    with pytest.raises(ValueError, match="test_exposure is missing: fit was given exposure="):
+        compare(X[here], y[here], X[there], y[there], exposure=exposure[here])
+
+
+def test_trials_are_measured_by_amounts() -> None:
+    X, y, exposure = visits()
+    frame = pd.DataFrame(X, columns=["orders", "basket", "other"])
+    model = GBRegressor("tweedie", n_estimators=10, n_jobs=1, early_stopping_rounds=5)
+    asked = {"metric": "mae", "n_trials": 3, "space": {"learning_rate": LogUniform(0.05, 0.3)}}
+    held = {"eval_set": (frame[2000:], y[2000:]), "eval_exposure": exposure[2000:]}
+    found = tune(model, frame[:2000], y[:2000], exposure=exposure[:2000], refit=False, **held, **asked)
+    again = found.best_estimator_.fit(frame[:2000], y[:2000], exposure=exposure[:2000])
+    predicted = again.predict(frame[2000:], exposure=exposure[2000:])
+    assert np.abs(y[2000:] - predicted).mean() == pytest.approx(found.best_score_, rel=1e-9)
+    tuned = TunedRegressor(model, **asked, random_state=0)
+    tuned.fit(frame, y, exposure=exposure)
+    assert list(tuned.best_estimator_.feature_names_in_) == ["orders", "basket", "other"]
+    once = tuned.predict(frame, exposure=exposure)
+    np.testing.assert_allclose(tuned.predict(frame, exposure=2 * exposure), 2 * once, rtol=1e-12)
+    with pytest.raises(ValueError, match="exposure is missing"):
+        tuned.predict(frame)
+    with pytest.raises(ValueError, match="eval_exposure= belongs to the rows of eval_set="):
+        tune(model, frame, y, eval_exposure=exposure, **asked)
+    with pytest.raises(ValueError, match="eval_set: eval_exposure is missing"):
+        tune(model, frame, y, exposure=exposure, eval_set=(frame, y), **asked)
+
+
+def test_a_study_of_another_exposure_is_another(tmp_path: Path) -> None:
+    X, y, exposure = visits(300)
+    model = GBRegressor("tweedie", n_estimators=3, n_jobs=1)
+    asked = {
+        "metric": "mae",
+        "n_trials": 2,
+        "storage": tmp_path / "study.db",
+        "space": {"learning_rate": LogUniform(0.05, 0.3)},
+    }
+    first = tune(model, X, y, exposure=exposure, **asked)
+    assert tune(model, X, y, exposure=exposure, **asked).best_score_ == first.best_score_
+    with pytest.raises(ValueError, match="other exposure"):
+        tune(model, X, y, exposure=2 * exposure, **asked)
+    with pytest.raises(ValueError, match="exposure then alone"):
+        tune(model, X, y, **asked)
+
+
+def test_losses_that_take_none_are_not_searched() -> None:
+    X, y, exposure = visits(600)
+    model = GBRegressor(n_estimators=3, n_jobs=1)
+    found = tune(
+        model, X, y, exposure=exposure, metric="mae", n_trials=4, losses=["tweedie", "ziln", "wce", "squared_error"]
+    )
+    assert dict(found.skipped_)["wce"].startswith("exposure: WCERegressor does not take it")
+    assert {trial.parameters["recipe"] for trial in found.trials_} <= {
+        "tweedie",
+        "ziln:functional=median",
+        "squared_error:link=log",
+    }
+    with pytest.raises(ValueError, match="exposure: OrdinalRegressor does not take it"):
+        tune(OrdinalRegressor(), X, y, exposure=exposure, metric="mae")
+
+
 # -- what cannot be ----------------------------------------------------------------------------------------------------
 
 
@@ -296,10 +374,12 @@ EXPOSED = {
 def test_an_exposure_says_whether_and_not_how_much(which: str, engine: str, tmp_path: Path) -> None:
     X, y, exposure = visits()
     frame = pd.DataFrame(X, columns=["orders", "basket", "other"])
+    frame["shop"] = pd.Categorical(np.where(X[:, 2] > 0, "old", "new"))
     model = EXPOSED[which](engine=engine, n_estimators=40, max_leaves=6, n_jobs=1).fit(frame, y, exposure=exposure)
     assert model.carried_ == ("exposure",)
     got = model.predict(frame, exposure=exposure)
     assert got.sum() == pytest.approx(y.sum(), rel=0.05)
+    np.testing.assert_array_equal(model.predict(frame.astype({"shop": "str"}), exposure=exposure), got)
     hurdle = model
     while not isinstance(hurdle, HurdleRegressor):
         hurdle = hurdle.estimator_ if isinstance(hurdle, CalibratedRegressor) else hurdle.model_
