@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gbreg.estimators import CalibratedRegressor as CalibratedRegressor
     from gbreg.estimators import D2QRegressor as D2QRegressor
     from gbreg.estimators import GBRegressor as GBRegressor
+    from gbreg.estimators import HorizonRegressor as HorizonRegressor
     from gbreg.estimators import HurdleRegressor as HurdleRegressor
     from gbreg.estimators import OrdinalRegressor as OrdinalRegressor
     from gbreg.estimators import WCERegressor as WCERegressor
@@ -38,6 +39,7 @@ _PUBLIC = {
     "CalibratedRegressor": "gbreg.estimators",
     "D2QRegressor": "gbreg.estimators",
     "GBRegressor": "gbreg.estimators",
+    "HorizonRegressor": "gbreg.estimators",
     "HurdleRegressor": "gbreg.estimators",
     "OrdinalRegressor": "gbreg.estimators",
     "WCERegressor": "gbreg.estimators",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -120,3 +122,15 @@ def check_inside(y: Floats, domain: Interval, who: str, way_out: str) -> None:
             f"{who} needs y in {domain}; {wrong.size:,} of {y.size:,} labels are not "
             f"(first at row {wrong[0]}: {y[wrong[0]]:g}): {way_out}"
         )
+
+
+def check_horizons(horizons: Any) -> tuple[float, ...]:
+    """The horizons as a tuple; `ValueError` unless they are positive numbers that rise."""
+    listed = isinstance(horizons, Sequence | np.ndarray) and not isinstance(horizons, str)
+    found = tuple(horizons) if listed else ()
+    numbers = all(isinstance(h, Real) and 0 < float(h) < np.inf for h in found)
+    if not found or not numbers or any(later <= sooner for sooner, later in pairwise(found)):
+        raise ValueError(
+            f"horizons={horizons!r} must be numbers above 0, each greater than the one before: days, such as (30, 60, 90)"
+        )
+    return found

@@ -2,7 +2,7 @@
 
 from gbreg._columns.checks import check_columns, check_features
 from gbreg._columns.frames import column_names, named_columns, numeric_column
-from gbreg._columns.table import Columns, Table, n_rows, segment_column, take_rows
+from gbreg._columns.table import Columns, Table, n_rows, segment_column, take_rows, with_column
 
 __all__ = [
     "Columns",
@@ -15,4 +15,5 @@ __all__ = [
     "numeric_column",
     "segment_column",
     "take_rows",
+    "with_column",
 ]

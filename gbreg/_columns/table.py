@@ -289,3 +289,13 @@ def take_rows(X: Any, index: Any) -> Any:
 
 def n_rows(X: Any) -> int:
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def with_column(X: Any, name: str, values: Floats) -> Any:
+    """X with one more column, the last: a table in its own kind, an array, or a sparse matrix in its own format."""
+    frame = as_frame(X)
+    if frame is not None:
+        return frame.with_columns(nw.new_series(name, values, nw.Float64, backend=frame.implementation)).to_native()
+    if scipy.sparse.issparse(X):
+        return scipy.sparse.hstack([X, values[:, None]], format=X.format)
+    return np.column_stack([X, values.astype(X.dtype) if X.dtype in PLAIN else values])

@@ -3,6 +3,7 @@
 from gbreg.estimators.bucket import BucketRegressor
 from gbreg.estimators.calibrated import CalibratedRegressor
 from gbreg.estimators.d2q import D2QRegressor
+from gbreg.estimators.horizon import HorizonRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.model import Model
 from gbreg.estimators.ordinal import OrdinalRegressor
@@ -15,6 +16,7 @@ __all__ = [
     "CalibratedRegressor",
     "D2QRegressor",
     "GBRegressor",
+    "HorizonRegressor",
     "HurdleRegressor",
     "OrdinalRegressor",
     "WCERegressor",

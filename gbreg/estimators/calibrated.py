@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from gbreg._checks import Floats, check_fitted, check_sample_weight
-from gbreg._columns import check_features, n_rows, segment_column, take_rows
+from gbreg._columns import check_features, segment_column, take_rows
 from gbreg._compat import HasMethods, Interval, StrOptions
 from gbreg.calibration import AnyCalibrator, SegmentedCalibrator
 from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.model import Model, check_carried, check_distributional
-from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part
+from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part, splits
 from gbreg.estimators.preset import Preset
 from gbreg.estimators.regressor import GBRegressor, check_order
 from gbreg.estimators.rows import as_labels, carried_of, check_groups, check_same, read_with
@@ -207,10 +206,10 @@ class CalibratedRegressor(Model):
                     None if passed is None else passed[rows],
                 )
 
-            splits = list(self._splits(X, labels, grouped))
-            held = np.concatenate([np.arange(labels.size)[test] for _, test in splits])
+            folds = splits(self.cv, labels.size, labels, grouped)
+            held = np.concatenate([np.arange(labels.size)[test] for _, test in folds])
             seen = np.concatenate(
-                [calibrator.seen(fitted(train), take_rows(X, test), labels[test]) for train, test in splits]
+                [calibrator.seen(fitted(train), take_rows(X, test), labels[test]) for train, test in folds]
             )
             self.estimator_ = fitted(np.arange(labels.size))
         counted = None if counts is None else counts[held]
@@ -239,15 +238,6 @@ class CalibratedRegressor(Model):
 
     def check_distributional(self) -> None:
         check_distributional(self.estimator)
-
-    def _splits(self, X: Any, y: Floats, groups: Any) -> Any:
-        """Pairs (rows that train, rows held out)."""
-        folds = check_cv(self.cv)
-        if isinstance(self.cv, Integral):
-            # Tables are often sorted by time or by label: the folds must not be.
-            kind = KFold if groups is None else GroupKFold
-            folds = kind(self.cv, shuffle=True, random_state=0)
-        return folds.split(np.empty((n_rows(X), 0)), y, groups)
 
     def _segments(self, X: Any) -> Any:
         return None if self.segment_index_ is None else segment_column(X, self.segment_index_, "segment")[1]

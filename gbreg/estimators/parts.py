@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
@@ -85,7 +87,7 @@ def as_sets(
             check_same(set(carried_of(X)), set(estimator.carried_), "eval_")
             labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             check_consistent_length(X, labels)
-            sets.append((X, labels, None if weight is None else check_sample_weight(weight, labels.size)))
+            sets.append((X, labels, None if weight is None else check_sample_weight(weight, len(labels))))
         except ValueError as error:
             raise ValueError(f"eval_set[{i}]: {error}") from error
     return sets
@@ -95,3 +97,13 @@ def rows_where(mask: Any, X: Any, y: Floats, weight: Floats | None) -> tuple[Any
     """The rows of a table or array, and of its labels and weights (or None), where the mask holds."""
     index = np.flatnonzero(mask)
     return take_rows(X, index), y[index], None if weight is None else weight[index]
+
+
+def splits(cv: Any, n: int, y: Floats, groups: Any) -> list[tuple[Any, Any]]:
+    """Pairs of indices of n rows (those that train, those held out); an int is folds at random, the same at each fit."""
+    folds = check_cv(cv)
+    if isinstance(cv, Integral):
+        # Tables are often sorted by time or by label: the folds must not be.
+        kind = KFold if groups is None else GroupKFold
+        folds = kind(cv, shuffle=True, random_state=0)
+    return list(folds.split(np.empty((n, 0)), y, groups))

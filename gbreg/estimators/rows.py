@@ -166,10 +166,15 @@ def as_labels(estimator: Any, y: ArrayLike | None) -> Floats:
         raise ValueError(
             f"Input y contains NaN: {wrong.size:,} of {labels.size:,} labels (first at row {wrong[0]}): drop them"
         )
-    if not (np.abs(labels) <= _HUGE).all():
-        wrong = np.flatnonzero(~(np.abs(labels) <= _HUGE))
+    refuse_huge(labels)
+    return labels
+
+
+def refuse_huge(labels: Floats) -> None:
+    """Raise `ValueError` for labels, of one column or several, that float32 cannot hold; NaN is none of them."""
+    wrong = np.flatnonzero((np.abs(labels) > _HUGE).reshape(len(labels), -1).any(axis=1))
+    if wrong.size:
         raise ValueError(
             f"Input y contains infinity or a value too large for dtype('float32'), in which engines keep labels: "
-            f"{wrong.size:,} of {labels.size:,} (first at row {wrong[0]}): drop or rescale them"
+            f"{wrong.size:,} of {len(labels):,} (first at row {wrong[0]}): drop or rescale them"
         )
-    return labels
