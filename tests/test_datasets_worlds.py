@@ -146,6 +146,33 @@ def test_new_users_lack_their_history(make, columns):
     np.testing.assert_array_equal(np.isnan(world.data), world.cold[:, None] & np.isin(np.arange(8), columns))
 
 
+def test_sums_at_horizons_are_those_of_draws():
+    world = make_ltv(300, horizons=(30, 60, 90), tail_index=5.0, random_state=1)
+    rng = np.random.default_rng(2)
+    labels = np.array([world.resample(rng) for _ in range(2_000)])
+    assert (np.diff(labels, axis=2) >= 0).all()
+    for values, truth in ((labels, world.mean), (labels > 0, world.probability)):
+        assert truth.shape == (300, 3)
+        pooled = values.mean(axis=1)
+        assert within(pooled.mean(axis=0), truth.mean(axis=0), pooled.std(axis=0), 2_000).all()
+        near = np.abs(values.mean(axis=0) - truth) <= 2 * values.std(axis=0) / np.sqrt(2_000)
+        assert near.mean() > 0.9
+
+
+def test_windows_that_end_after_training_are_not_known():
+    world = make_ltv(1_000, horizons=(30, 60, 90), span=400.0, random_state=0)
+    known = ~np.isnan(world.target)
+    np.testing.assert_array_equal(world.target[known], world.complete[known])
+    for j, days in enumerate((30, 60, 90)):
+        ends = 400 * world.time + days
+        np.testing.assert_array_equal(known[:, j], (ends <= 300) | (world.split == "test"))
+    assert known[world.split == "train"].sum(axis=0).tolist() == [676, 601, 526]
+    frame = make_ltv(1_000, horizons=(30, 60, 90), span=400.0, as_frame=True, random_state=0)
+    assert list(frame.target) == ["ltv_30", "ltv_60", "ltv_90"]
+    np.testing.assert_array_equal(frame.target.to_numpy(), world.target)
+    np.testing.assert_array_equal(frame.complete, world.complete)
+
+
 def test_gmv_peaks_at_its_prices():
     world = make_gmv(20_000, peak_share=0.4, random_state=0)
     paid = world.target[world.target > 0]
@@ -170,6 +197,9 @@ def test_as_frame(make):
         (make_gmv, {"peak_share": 0.7, "tail_share": 0.5}, "add up to at most 1"),
         (make_ltv, {"zero_share": 0.0}, "zero_share=0.0 must lie in"),
         (make_ltv, {"cold_share": 1.5}, "cold_share=1.5 must lie in"),
+        (make_ltv, {"horizons": (60, 30)}, r"horizons=\(60, 30\) must be numbers above 0, each greater"),
+        (make_ltv, {"horizons": (30, 300)}, r"horizons=\(30, 300\): the last must be below 273.75, 0.75 of span=365.0"),
+        (make_ltv, {"horizons": (30,), "span": 0.0}, "span=0.0 must be positive"),
         (make_watch_time, {"sigma": 0.0}, "sigma=0.0 must be positive"),
         (make_watch_time, {"drift": np.inf}, "drift=inf must be finite"),
         (make_watch_time, {"median_length": 0.0}, "median_length=0.0 must be positive"),

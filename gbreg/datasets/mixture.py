@@ -157,3 +157,24 @@ class Mixture:
         share = rng.random(n)
         labels: Floats = np.choose(chosen, [*(part.inverse(share) for part in self.parts), np.zeros(n)])
         return labels
+
+
+class Sums:
+    """Growing sums of independent labels, each of a law of its own; arrays have shape (n_samples, n_sums)."""
+
+    def __init__(self, added: Sequence[Mixture]):
+        self.added = list(added)
+
+    def probability(self) -> Floats:
+        """P(y > 0)."""
+        each = np.column_stack([law.probability() for law in self.added])
+        return 1 - np.cumprod(1 - each, axis=1, dtype=np.float64)
+
+    def mean(self) -> Floats:
+        """E[y]."""
+        return np.cumsum(np.column_stack([law.mean() for law in self.added]), axis=1)
+
+    def resample(self, random_state: Seed = None) -> Floats:
+        """Labels drawn anew for the same rows, independent of those given."""
+        rng = generator(random_state)
+        return np.cumsum(np.column_stack([law.resample(rng) for law in self.added]), axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 from sklearn.utils import Bunch
 
-from gbreg._checks import Floats
-from gbreg.datasets.mixture import LogNormal, Mixture, Pareto, Part, Price, Seed, generator
+from gbreg._checks import Floats, check_horizons
+from gbreg.datasets.mixture import LogNormal, Mixture, Pareto, Part, Price, Seed, Sums, generator
 
 PRICES = (9.9, 19.9, 49.9, 99.0, 199.0, 499.0)
 FIRST_TEST_TIME = 0.75
@@ -155,10 +156,16 @@ def make_ltv(
     tail_index: float = 2.2,
     cold_share: float = 0.2,
     drift: float = 0.0,
+    horizons: Sequence[float] | None = None,
+    span: float = 365.0,
     as_frame: bool = False,
     random_state: Seed = None,
 ) -> Bunch:
     """What customers will have paid: mostly nothing, else a log-normal sum, and whales of a Pareto tail.
+
+    With `horizons`, what they will have paid that many days after they came. Training ends on day ``0.75 * span``, on which
+    the youngest customers' sums are not known yet. Between two horizons everybody may pay once, early ones more often than
+    late ones; how fast that falls is the customer's own.
 
     Parameters
     ----------
@@ -177,23 +184,33 @@ def make_ltv(
         Share of new customers: x3 and x4, which come from a customer's history, are missing (NaN) and mean nothing.
     drift : float, default 0.0
         By how much the log of the sums rises from the first row to the last. Rows are in the order of time.
+    horizons : sequence of float, optional
+        In days, positive and rising, the last below ``0.75 * span``.
+    span : float > 0, default 365.0
+        Days from the first customer's coming to the last one's; of `horizons` alone.
     as_frame : bool, default False
-        Whether `data` is a pandas DataFrame and `target` a Series.
+        Whether `data` is a pandas DataFrame and `target` a Series, with horizons a DataFrame.
     random_state : int, Generator or None
         An int gives the same rows on every platform.
 
     Returns
     -------
     Bunch
-        As of `make_gmv`, and `cold` of shape (n_samples,): whether the customer is new.
+        As of `make_gmv`, and `cold` of shape (n_samples,): whether the customer is new. With horizons `target`, `mean`,
+        `probability` and what ``resample`` draws have the shape (n_samples, n_horizons), and there is no ``quantile``.
+        `target` is NaN where a row of "train" has a window that is not complete; `complete` holds all sums.
 
     Examples
     --------
     >>> world = make_ltv(2000, random_state=0)
     >>> f"{world.target.mean():.1f} paid, {world.mean.mean():.1f} expected"
     '18.6 paid, 23.3 expected'
+    >>> world = make_ltv(2000, horizons=(30, 60, 90), random_state=0)
+    >>> world.target.shape, np.isnan(world.target[world.split == "train"]).mean(axis=0).round(2).tolist()
+    ((2000, 3), [0.11, 0.22, 0.33])
     """
     rng, x = _features(n_samples, n_features, "x1", random_state)
+    ends = None if horizons is None else _check_windows(horizons, span)
     _check_laws(zero_share=zero_share, sigma=sigma, drift=drift)
     _check_tail(tail_share, tail_index)
     cold = _forget(x, [2, 3], cold_share, rng)
@@ -201,9 +218,35 @@ def make_ltv(
     pays = expit(logit(1 - zero_share) + 0.6 * x[:, 0] + 0.9 * visits)
     m = np.log(20) + 0.4 * x[:, 0] * x[:, 1] + 0.5 * np.tanh(visits) + 0.7 * spent + drift * _time(n_samples)
     parts = _body_and_tail(m, np.where(cold, 1.25 * sigma, sigma), tail_index)
-    world = _world(Mixture([pays * (1 - tail_share), pays * tail_share], parts), x, [], as_frame, rng)
+    if ends is None:
+        world = _world(Mixture([pays * (1 - tail_share), pays * tail_share], parts), x, [], as_frame, rng)
+    else:
+        paid = 1 - np.exp(-np.asarray(ends)[:, None] / (45 * np.exp(0.5 * x[:, 1])))
+        each = pays * np.diff(paid, axis=0, prepend=0.0)
+        law = Sums([Mixture([p * (1 - tail_share), p * tail_share], parts) for p in each])
+        world = _world(law, x, [], as_frame, rng, [f"ltv_{h:g}" for h in ends])
+        _hide_incomplete(world, np.asarray(ends) / span)
     world.update(cold=cold)
     return world
+
+
+def _check_windows(horizons: Sequence[float], span: float) -> tuple[float, ...]:
+    if not 0 < span < np.inf:
+        raise ValueError(f"span={span!r} must be positive and finite: days, 365.0 for a year of customers")
+    ends = check_horizons(horizons)
+    if not ends[-1] < FIRST_TEST_TIME * span:
+        raise ValueError(
+            f"horizons={horizons!r}: the last must be below {FIRST_TEST_TIME * span:g}, {FIRST_TEST_TIME} of span={span!r}, "
+            "or no row of train has a complete window: raise span"
+        )
+    return ends
+
+
+def _hide_incomplete(world: Bunch, ends: Floats) -> None:
+    """Blanks the sums of train rows whose windows end after training does; times are shares of the span."""
+    hidden = (world.split == "train")[:, None] & (world.time[:, None] + ends > FIRST_TEST_TIME)
+    world.complete = np.asarray(world.target)
+    world.target = world.target.mask(hidden) if hasattr(world.target, "mask") else np.where(hidden, np.nan, world.target)
 
 
 def _features(n_samples: int, n_features: int, first: str, random_state: Seed) -> tuple[np.random.Generator, Floats]:
@@ -252,15 +295,17 @@ def _body_and_tail(m: Floats, s: Floats, tail_index: float) -> list[Part]:
     return [LogNormal(m, s), Pareto(np.exp(m + s), tail_index)]
 
 
-def _world(law: Mixture, x: Floats, names: list[str], as_frame: bool, rng: np.random.Generator) -> Bunch:
+def _world(
+    law: Mixture | Sums, x: Floats, names: list[str], as_frame: bool, rng: np.random.Generator, targets: Any = "target"
+) -> Bunch:
     names = names + [f"x{j}" for j in range(1, x.shape[1] - len(names) + 1)]
     time = _time(len(x))
     data: Any = x
     target: Any = law.resample(rng)
     weight = np.exp(0.5 * x[:, -1] - 0.125)
     if as_frame:
-        data, target = _frame(x, target, names)
-    return Bunch(
+        data, target = _frame(x, target, names, targets)
+    world = Bunch(
         data=data,
         target=target,
         feature_names=names,
@@ -269,14 +314,17 @@ def _world(law: Mixture, x: Floats, names: list[str], as_frame: bool, rng: np.ra
         split=np.where(time < FIRST_TEST_TIME, "train", "test"),
         mean=law.mean(),
         probability=law.probability(),
-        quantile=law.quantile,
         resample=law.resample,
     )
+    if isinstance(law, Mixture):
+        world.quantile = law.quantile
+    return world
 
 
-def _frame(x: Floats, target: Floats, names: list[str]) -> tuple[Any, Any]:
+def _frame(x: Floats, target: Floats, names: list[str], targets: Any) -> tuple[Any, Any]:
     try:
         import pandas as pd
     except ImportError as error:
         raise ImportError("as_frame=True needs pandas: pip install pandas, or leave it False") from error
-    return pd.DataFrame(x, columns=names), pd.Series(target, name="target")
+    labels = pd.Series(target, name=targets) if target.ndim == 1 else pd.DataFrame(target, columns=targets)
+    return pd.DataFrame(x, columns=names), labels
