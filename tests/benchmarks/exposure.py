@@ -2,8 +2,9 @@
 
 ``python -m tests.benchmarks.exposure FOLDER [--seeds N] [--split validation|test]``
 
-FOLDER holds pg15_claims.parquet. The label is how many kinds of damage (material, bodily) a policy claimed. With ``--split
-validation`` rows of "test" are not read: a random fifth of the policies of "train" stands in for them.
+FOLDER holds pg15_claims.parquet. The label is how many kinds of damage (material, bodily) a policy claimed or, with
+``--label amount``, what its claims cost. With ``--split validation`` rows of "test" are not read: a random fifth of the
+policies of "train" stands in for them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gbreg import GBRegressor
+from gbreg import GBRegressor, HurdleRegressor
 from gbreg.engines import ENGINES
-from gbreg.metrics import normalized_gini, pcoc, poisson_deviance
+from gbreg.metrics import normalized_gini, pcoc, poisson_deviance, tweedie_deviance
 from tests.benchmarks.data import spend
 from tests.benchmarks.measure import Plan, Spread, Table, judged
 
@@ -30,33 +33,59 @@ Rows = tuple[Any, Floats, Floats]
 KEYS = ["polnum", "calyear", "cost_material", "cost_bodily", "claim_cost", "exposure", "split"]
 
 
-def _as_offset(model: GBRegressor, train: Rows, judged_by: Rows) -> Floats:
+def _as_offset(model: Any, train: Rows, judged_by: Rows) -> Floats:
     (X, y, exposure), (later, _, own) = train, judged_by
     return model.fit(X, y, exposure=exposure).predict(later, exposure=own)
 
 
-def _as_weight(model: GBRegressor, train: Rows, judged_by: Rows) -> Floats:
+def _as_weight(model: Any, train: Rows, judged_by: Rows) -> Floats:
     (X, y, exposure), (later, _, own) = train, judged_by
     return model.fit(X, y / exposure, exposure).predict(later) * own
 
 
-def _left_out(model: GBRegressor, train: Rows, judged_by: Rows) -> Floats:
+def _left_out(model: Any, train: Rows, judged_by: Rows) -> Floats:
     return model.fit(train[0], train[1]).predict(judged_by[0])
 
 
-WAYS: dict[str, Callable[[GBRegressor, Rows, Rows], Floats]] = {
+WAYS: dict[str, Callable[[Any, Rows, Rows], Floats]] = {
     "exposure=": _as_offset,
     "rate, weighted": _as_weight,
     "left out": _left_out,
 }
-METRICS: dict[str, Callable[[Floats, Floats], float]] = {
-    "Poisson deviance": poisson_deviance,
-    "normalised Gini": normalized_gini,
-    "PCOC": pcoc,
+RANKS: dict[str, Callable[[Floats, Floats], float]] = {"normalised Gini": normalized_gini, "PCOC": pcoc}
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is predicted of a policy, by which model, and what that is measured by."""
+
+    words: str
+    of: Callable[[Any], Any]
+    model: Callable[..., Any]
+    metrics: dict[str, Callable[[Floats, Floats], float]]
+
+
+def _hurdle(**boosting: Any) -> HurdleRegressor:
+    return HurdleRegressor(GBRegressor("bernoulli", **boosting), GBRegressor("gamma", **boosting))
+
+
+LABELS = {
+    "count": Label(
+        "Counts of kinds of damage",
+        lambda table: (table[["cost_material", "cost_bodily"]] > 0).sum(axis=1),
+        partial(GBRegressor, "poisson"),
+        {"Poisson deviance": poisson_deviance, **RANKS},
+    ),
+    "amount": Label(
+        "Costs of claims, by a hurdle of gamma",
+        lambda table: table["claim_cost"],
+        _hurdle,
+        {"Tweedie deviance": partial(tweedie_deviance, power=1.5), **RANKS},
+    ),
 }
 
 
-def _rows(folder: Path, split: str, seed: int) -> tuple[Rows, Rows]:
+def _rows(folder: Path, label: Label, split: str, seed: int) -> tuple[Rows, Rows]:
     table = pd.read_parquet(folder / "pg15_claims.parquet").reset_index(drop=True)
     rng = np.random.default_rng(seed)
     if split == "validation":
@@ -68,26 +97,26 @@ def _rows(folder: Path, split: str, seed: int) -> tuple[Rows, Rows]:
     sooner = np.flatnonzero(~later)
     sooner = np.sort(rng.choice(sooner, sooner.size * 9 // 10, replace=False))  # another tenth left out for every seed
     X = table.drop(columns=KEYS)
-    y = (table[["cost_material", "cost_bodily"]] > 0).sum(axis=1).to_numpy(dtype=float)
+    y = label.of(table).to_numpy(dtype=float)
     exposure = table["exposure"].to_numpy(dtype=float)
     return tuple((X.iloc[rows], y[rows], exposure[rows]) for rows in (sooner, np.flatnonzero(later)))  # type: ignore[return-value]
 
 
-def on_claims(folder: Path, split: str, seeds: int) -> Table:
+def on_claims(folder: Path, label: Label, split: str, seeds: int) -> Table:
     """Mean over seeds of every way, and of its difference to ``exposure=`` with a 95% interval."""
     note = (
-        f"Counts of kinds of damage, pg15_claims, {split}; 100 rounds, learning rate 0.05; {seeds} seeds, each leaving "
+        f"{label.words}, pg15_claims, {split}; 100 rounds, learning rate 0.05; {seeds} seeds, each leaving "
         "out another tenth of the training rows. In brackets the difference to exposure=, with twice its standard error."
     )
-    table = Table("Exposure on claims", note, ("engine", "way", *METRICS))
+    table = Table("Exposure on claims", note, ("engine", "way", *label.metrics))
     for engine in ENGINES:
         found: dict[str, list[list[float]]] = {way: [] for way in WAYS}
         for seed in range(seeds):
-            train, later = _rows(folder, split, seed)
+            train, later = _rows(folder, label, split, seed)
             for way, fitted in WAYS.items():
-                model = GBRegressor("poisson", engine=engine, learning_rate=0.05, n_jobs=1, random_state=seed)
+                model = label.model(engine=engine, learning_rate=0.05, n_jobs=1, random_state=seed)
                 predicted = fitted(model, train, later)
-                found[way].append([float(metric(later[1], predicted)) for metric in METRICS.values()])
+                found[way].append([float(metric(later[1], predicted)) for metric in label.metrics.values()])
         base = np.array(found["exposure="])
         for way, values in found.items():
             away = np.array(values) - base
@@ -132,8 +161,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
+    parser.add_argument("--label", choices=LABELS, default="count")
     arguments = parser.parse_args()
-    print(on_claims(arguments.folder, arguments.split, arguments.seeds).text())
+    print(on_claims(arguments.folder, LABELS[arguments.label], arguments.split, arguments.seeds).text())
 
 
 if __name__ == "__main__":
