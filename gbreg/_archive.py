@@ -136,6 +136,8 @@ class _Writer:
             return {"$tuple": self._items(value, where)}
         if isinstance(value, dict) and all(isinstance(k, str) and not k.startswith("$") for k in value):
             return {k: self.value(v, f"{where}.{k}") for k, v in value.items()}
+        if isinstance(value, dict):  # of columns by index, for example
+            return {"$pairs": self._items([list(pair) for pair in value.items()], where)}
         if isinstance(value, np.ndarray):
             return {"$strings": value.tolist()} if value.dtype == object else {"$array": self._array(value, where)}
         if isinstance(value, Loss):

@@ -76,6 +76,8 @@ class _Reader:
         ((kind, held),) = value.items()
         if kind == "$tuple":
             return tuple(self.value(v) for v in held)
+        if kind == "$pairs":
+            return {self.value(k): self.value(v) for k, v in held}
         if kind == "$strings":
             return np.array(held, dtype=object)
         if kind == "$array":

@@ -259,7 +259,39 @@ def test_early_stopping_reaches_the_estimator(folder, tmp_path):
     assert gbreg.load(tmp_path / "m").best_iteration_ < 500
 
 
+@pytest.mark.parametrize("loss", ["poisson", "hurdle:loss=gamma"])
+def test_fit_keeps_to_signs_of_columns(folder, tmp_path, loss):
+    """The label rises with x: predictions are made to fall."""
+    model = tmp_path / "m.gbreg"
+    arguments = ["--target", "amount", "--keep", "x,row_id,flag", "--loss", loss, "--model", model, *FAST]
+    signs = ["--monotone", "x=-1,flag=+1", "--monotone", "row_id=0"]
+    assert run("fit", folder / "t.parquet", *arguments, *signs).exit_code == 0
+    loaded = gbreg.load(model)
+    assert {str(part.monotone) for part in loaded.fitted_boosters()} == {"{'x': -1, 'flag': 1, 'row_id': 0}"}
+    line = pa.table({"x": np.linspace(-2, 2, 50), "row_id": np.full(50, 9), "flag": np.ones(50, dtype=bool)})
+    assert np.diff(loaded.predict(line)).max() <= 0
+
+
+def test_compare_and_tune_keep_to_signs_of_columns(folder, tmp_path):
+    common = ["--target", "amount", "--keep", "x,row_id", "--loss", "poisson", "--loss", "bucket", "--n-jobs", "1"]
+    compared = run("compare", folder / "t.parquet", *common, "--rounds", "5", "--monotone", "x=+1")
+    assert compared.exit_code == 0, compared.output
+    said = " ".join(compared.output.split())
+    assert re.search("Not compared: bucket on lightgbm: ValueError: .* monotone constraints bind every raw score", said)
+    message = refused("compare", folder / "t.parquet", *common, "--rounds", "5", "--monotone", "xx=+1")
+    assert message.startswith("monotone names column 'xx': did you mean 'x'? Columns are x, row_id")
+    pytest.importorskip("optuna")
+    arguments = [*common[:-4], "--n-jobs", "1", "--metric", "mae", "--trials", "2", "--rounds", "5", "--monotone", "x=-1"]
+    saved = tmp_path / "best"
+    assert run("tune", folder / "t.parquet", *arguments, "--model", saved).exit_code == 0
+    assert gbreg.load(saved).monotone == {"x": -1}
+
+
 FIT_ERRORS = {
+    "sign": (["--monotone", "x=2"], "--monotone 'x=2' must be column=+1 or column=-1, such as price=+1,age=-1"),
+    "sign twice": (["--monotone", "x=1,x=-1"], "--monotone names 'x' twice: give it one sign"),
+    "unknown sign": (["--monotone", "xx=1"], "monotone names column 'xx': did you mean 'x'?"),
+    "sign of text": (["--monotone", "group=+1"], "monotone constrains column 'group', which is categorical"),
     "domain": (["--loss", "gamma"], "Gamma needs y in (0, inf); "),
     "parameter": (["--loss", "huber", "--param", "dleta=1"], "loss 'huber' has no parameter 'dleta': did you mean 'delta'?"),
     "form": (["--param", "delta"], "--param 'delta' must be name=value"),

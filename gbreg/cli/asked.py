@@ -39,8 +39,15 @@ def check_report(path: Path | None) -> None:
         raise InputError(f"--report: {error}") from error
 
 
-def new_estimator(rounds: int, learning_rate: float, early_stopping: int | None, seed: int, n_jobs: int | None) -> Any:
-    """The parameters of boosting that every command takes; `InputError` for those out of range."""
+def new_estimator(
+    rounds: int,
+    learning_rate: float,
+    early_stopping: int | None,
+    seed: int,
+    n_jobs: int | None,
+    monotone: Sequence[str] | None = None,
+) -> Any:
+    """The parameters of boosting that commands take; `InputError` for those out of range."""
     from gbreg import GBRegressor
 
     # typer could check ranges too, but says neither the value nor, in some versions, the option.
@@ -55,7 +62,21 @@ def new_estimator(rounds: int, learning_rate: float, early_stopping: int | None,
         early_stopping_rounds=early_stopping,
         random_state=seed,
         n_jobs=n_jobs,
+        monotone=_signs(monotone or ()),
     )
+
+
+def _signs(given: Sequence[str]) -> dict[str, int] | None:
+    """The sign of every column that --monotone names, None for none."""
+    found: dict[str, int] = {}
+    for text in (part for each in given for part in each.split(",")):
+        column, _, sign = (part.strip() for part in text.rpartition("="))
+        if not column or sign not in ("+1", "1", "-1", "0"):
+            raise InputError(f"--monotone {text!r} must be column=+1 or column=-1, such as price=+1,age=-1")
+        if column in found:
+            raise InputError(f"--monotone names {column!r} twice: give it one sign")
+        found[column] = int(sign)
+    return found or None
 
 
 def engine_names(names: Sequence[str]) -> list[str]:

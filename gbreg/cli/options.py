@@ -49,6 +49,13 @@ EarlyStopping = Annotated[
     int | None,
     Option(help="Stop after this many rounds without gain on 10% of the training rows.", show_default="off"),
 ]
+Monotone = Annotated[
+    list[str] | None,
+    Option(
+        help="Columns along which predictions only rise (+1) or fall (-1): price=+1,age=-1; repeat for more.",
+        show_default="none",
+    ),
+]
 Seed = Annotated[int, Option(help="Of the random split and of training.")]
 Jobs = Annotated[int | None, Option(help="Threads.", show_default="all cores")]
 ModelFile = Annotated[Path, Option("--model", help="The file to write the model to.", show_default=False)]

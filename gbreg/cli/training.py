@@ -22,6 +22,7 @@ from gbreg.cli.options import (
     LearningRate,
     Losses,
     ModelFile,
+    Monotone,
     Offset,
     Option,
     Report,
@@ -62,6 +63,7 @@ def compare(
     rounds: Rounds = 100,
     learning_rate: LearningRate = 0.1,
     early_stopping: EarlyStopping = None,
+    monotone: Monotone = None,
     seed: Seed = 0,
     n_jobs: Jobs = None,
     out: Annotated[Path | None, Option(help="A folder for leaderboard.csv, leaderboard.json and summary.md.")] = None,
@@ -78,7 +80,7 @@ def compare(
     from gbreg import _tables as tables
     from gbreg.compare import parse_model
 
-    estimator = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
+    estimator = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs, monotone)
     losses = None if not loss else [parse_model(text) for text in loss]
     engines = engine_names(engine or ["lightgbm"])
     data = tables.read_table(table)
@@ -125,7 +127,12 @@ def _compare_and_report(
 ) -> None:
     """Train, print, and write the files."""
     from gbreg.compare import compare as compare_losses
+    from gbreg.estimators.parts import check_constraints
 
+    try:
+        check_constraints(estimator, rows.train_X)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     folder = None if out is None else make_folder(out, "--out")
     notices = [*rows.notices, *notices]
     for notice in notices:
@@ -179,6 +186,7 @@ def fit(
     rounds: Rounds = 100,
     learning_rate: LearningRate = 0.1,
     early_stopping: EarlyStopping = None,
+    monotone: Monotone = None,
     seed: Seed = 0,
     n_jobs: Jobs = None,
 ) -> None:
@@ -189,7 +197,7 @@ def fit(
     from gbreg import _tables as tables
     from gbreg.compare import fitted_parts, parse_model, with_boosting
 
-    template = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs)
+    template = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs, monotone)
     estimator = with_boosting(parse_model(loss, _parameters(param)), template, engine_names([engine])[0])
     beside = {"exposure": exposure, "offset": offset}
     try:

@@ -18,6 +18,7 @@ from gbreg.cli.options import (
     Keep,
     Losses,
     ModelFile,
+    Monotone,
     Offset,
     Option,
     Report,
@@ -70,6 +71,7 @@ def tune(
     group: Annotated[str | None, Option(help="A column, such as customers, whose rows are held out together.")] = None,
     folds: Folds = None,
     rounds: Rounds = 1000,
+    monotone: Monotone = None,
     seed: Seed = 0,
     n_jobs: Jobs = None,
     report: Report = None,
@@ -84,7 +86,7 @@ def tune(
     from gbreg import _tables as tables
 
     asked = _asked(metric, loss or (), trials, folds)
-    estimator = new_estimator(rounds, 0.1, None, seed, n_jobs).set_params(engine=engine_names([engine])[0])
+    estimator = new_estimator(rounds, 0.1, None, seed, n_jobs, monotone).set_params(engine=engine_names([engine])[0])
     check_writable(model, "--model")
     check_report(report)
     beside = {"exposure": exposure, "offset": offset}

@@ -20,6 +20,7 @@ from gbreg.compare.shown import RANKING, SHOWN
 from gbreg.engines import get_engine
 from gbreg.estimators import GBRegressor
 from gbreg.estimators.base import BOOSTING_PARAMETERS
+from gbreg.estimators.parts import check_constraints
 from gbreg.estimators.rows import carried_of, check_same, read_with
 from gbreg.losses import Loss
 from gbreg.metrics.base import quietly
@@ -108,6 +109,7 @@ def compare(
     template = GBRegressor(random_state=0) if estimator is None else estimator
     shown = _template(template)
     shown._validate_params()
+    check_constraints(shown, train_X)
     left: list[tuple[str, str]] = []
     if losses is None:
         losses, left = models.default_models()
@@ -251,7 +253,7 @@ def _warm_up(model: Any, data: _Data) -> None:
     few = np.sort(y)[np.linspace(0, y.size - 1, n).astype(np.int64)]
     model = model.columnless()
     for part in model.boosters():
-        part.set_params(n_estimators=1)
+        part.set_params(n_estimators=1, monotone=None)
     model.fit(np.linspace(0, 1, n).reshape(-1, 1), few, **{name: np.ones(n) for name in carried_of(data.train_X)})
 
 

@@ -184,10 +184,9 @@ class CatBoost(Engine):
 
     def _parameters(self, task: Task, objective: NativeObjective | None) -> dict[str, Any]:
         p = task.parameters
-        mapped = {
+        mapped: dict[str, Any] = {
             "iterations": p.n_estimators,
             "learning_rate": p.learning_rate,
-            "grow_policy": "Lossguide",
             "max_leaves": p.max_leaves,
             "depth": min(p.max_depth or 16, 16),
             "min_data_in_leaf": p.min_child_samples,
@@ -207,7 +206,9 @@ class CatBoost(Engine):
         }
         if p.subsample < 1:
             mapped["subsample"] = p.subsample
-        policy = p.engine_params.get("grow_policy", "Lossguide")
+        monotone = self.monotone(p.monotone, p.engine_params)
+        # CatBoost keeps them in symmetric trees alone.
+        policy = p.engine_params.get("grow_policy", "SymmetricTree" if monotone else "Lossguide")
         if policy != "Lossguide":  # level by level: CatBoost refuses a number of leaves, and 16 levels are 65,536 of them
             del mapped["max_leaves"]
             if p.max_depth is None:
@@ -218,8 +219,8 @@ class CatBoost(Engine):
             mapped |= _SOFTMAX_LEAVES
         if {"verbose", "silent"} & set(p.engine_params):
             del mapped["logging_level"]
-        params = {**mapped, **p.engine_params}
-        place_constraints(params, task.rows.X)
+        params = {**mapped, "grow_policy": policy, **p.engine_params}
+        place_constraints(params, task.rows.X, monotone)
         if "monotone_constraints" in params:
             _check_monotone(task, policy)
             # Else it pulls all scores a little towards 0 in every round, where no scores are given to start from.
@@ -333,13 +334,13 @@ def _check_monotone(task: Task, policy: str) -> None:
     """`ValueError` for what CatBoost does not keep monotone constraints in, with an internal error or without a word."""
     if policy != "SymmetricTree":
         raise ValueError(
-            f"engine_params: monotone_constraints: catboost has them for symmetric trees alone, and grow_policy is "
-            f"{policy!r}: add 'grow_policy': 'SymmetricTree', whose size is max_depth="
+            f"engine_params: grow_policy={policy!r}: catboost has monotone constraints for symmetric trees alone: leave it "
+            "out, for trees whose size is max_depth="
         )
     if task.n_outputs > 1:
         raise ValueError(
-            f"engine_params: monotone_constraints: catboost keeps to them for one output, and {task.loss!r} has "
-            f"{task.n_outputs}: use engine='lightgbm' or 'xgboost'"
+            f"monotone constraints: catboost keeps to them for one output, and {task.loss!r} has {task.n_outputs}: use "
+            "engine='lightgbm' or 'xgboost'"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,12 +15,29 @@ from gbreg.engines.rows import Features
 
 Which = int | str
 _FORMS = "a list with one sign a column, or {column: sign} with names or indices, signs -1, 0 or 1"
+_OWN = "engine_params: monotone_constraints"
 
 
-def signs(value: Any) -> dict[Which, int]:
+@dataclass(frozen=True)
+class Monotone:
+    """Monotone constraints as a user gave them, in one of the forms of `signs`, and by which argument; false for none."""
+
+    given: Any = None
+    argument: str = _OWN
+
+    def __bool__(self) -> bool:
+        return any(signs(self.given, self.argument).values())
+
+    def placed(self, n_features: int, names: Sequence[str] | None, categorical: Iterable[int] = ()) -> list[int]:
+        """One sign a column, see `monotone_list`."""
+        return monotone_list(self.given, n_features, names, categorical, self.argument)
+
+
+def signs(value: Any, argument: str = _OWN) -> dict[Which, int]:
     """The sign of every column that monotone constraints name, by index or name, zeros included.
 
     Takes a list, tuple or array, a mapping, and the engines' own text: ``"1,0,-1"``, ``"(1,0,-1)"``, ``"price:1,age:-1"``.
+    Errors name the argument that they came by.
 
     Raises
     ------
@@ -29,24 +47,24 @@ def signs(value: Any) -> dict[Which, int]:
     if value is None:
         return {}
     if isinstance(value, str):
-        value = _read(value)
+        value = _read(value, argument)
     if isinstance(value, Mapping):
         given = [(_which(k), v) for k, v in value.items()]
     elif isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim == 1):
         given = list(enumerate(value))
     else:
-        raise ValueError(f"engine_params: monotone_constraints={value!r} must be {_FORMS}")
+        raise ValueError(f"{argument}={value!r} must be {_FORMS}")
     found: dict[Which, int] = {}
     for column, sign in given:
         if isinstance(sign, bool) or not isinstance(sign, Real) or sign not in (-1, 0, 1):
-            raise ValueError(f"engine_params: monotone_constraints has {sign!r} for column {column!r}: it must be {_FORMS}")
+            raise ValueError(f"{argument} has {sign!r} for column {column!r}: it must be {_FORMS}")
         if column in found:
-            raise ValueError(f"engine_params: monotone_constraints names column {column!r} twice")
+            raise ValueError(f"{argument} names column {column!r} twice")
         found[column] = int(float(sign))
     return found
 
 
-def _read(text: str) -> Any:
+def _read(text: str, argument: str) -> Any:
     """A list or a mapping from the engines' text."""
     inside = text.strip().removeprefix("(").removesuffix(")").removeprefix("[").removesuffix("]").strip()
     parts = [part.strip() for part in inside.split(",")] if inside else []
@@ -59,31 +77,36 @@ def _read(text: str) -> Any:
             return {int(name) if name.isdecimal() else name: int(sign) for name, (_, sign) in zip(names, pairs, strict=True)}
         return [int(part) for part in parts]
     except ValueError:
-        raise ValueError(f"engine_params: monotone_constraints={text!r} must be {_FORMS}") from None
+        raise ValueError(f"{argument}={text!r} must be {_FORMS}") from None
 
 
 def _which(column: Any) -> Which:
     return int(column) if isinstance(column, Integral) else str(column)
 
 
-def monotone_list(value: Any, n_features: int, names: Sequence[str] | None, categorical: Iterable[int] = ()) -> list[int]:
+def monotone_list(
+    value: Any, n_features: int, names: Sequence[str] | None, categorical: Iterable[int] = (), argument: str = _OWN
+) -> list[int]:
     """One sign a column, as every engine takes it; `ValueError` for columns that are not there or are categorical."""
-    value = _read(value) if isinstance(value, str) else value
-    given = signs(value)
+    value = _read(value, argument) if isinstance(value, str) else value
+    given = signs(value, argument)
     if given and not isinstance(value, Mapping) and len(given) != n_features:
         raise ValueError(
-            f"engine_params: monotone_constraints={value!r} has {len(given)} signs, and X {n_features} columns: give one a "
-            "column, or {column: sign}"
+            f"{argument}={value!r} has {len(given)} signs, and X {n_features} columns: give one a column, or "
+            "{column: sign}"
         )
     out = [0] * n_features
-    for column, sign in given.items():
-        out[place(column, n_features, names, "monotone_constraints")] = sign
+    placed = {column: place(column, n_features, names, argument) for column in given}
+    for column, j in placed.items():
+        if list(placed.values()).count(j) > 1:
+            raise ValueError(f"{argument} names column {column!r} twice, by name and by index: give it one sign")
+        out[j] = given[column]
     for j in categorical:
         if out[j]:
             name = repr(names[j]) if names else str(j)
             raise ValueError(
-                f"engine_params: monotone_constraints constrains column {name}, which is categorical: categories have no "
-                "order, give it 0, or turn it into numbers"
+                f"{argument} constrains column {name}, which is categorical: categories have no order, give it 0, or turn "
+                "it into numbers"
             )
     return out
 
@@ -100,7 +123,7 @@ def interaction_lists(value: Any, n_features: int, names: Sequence[str] | None) 
                 f"engine_params: interaction_constraints={value!r} must be a list of lists of columns, such as "
                 '[["price", "age"], ["country"]]'
             )
-        out.append([place(_which(c), n_features, names, "interaction_constraints") for c in group])
+        out.append([place(_which(c), n_features, names, "engine_params: interaction_constraints") for c in group])
     return out
 
 
@@ -120,27 +143,24 @@ def place(column: Which, n_features: int, names: Sequence[str] | None, argument:
     """The index of a column given by index or name."""
     if isinstance(column, int):
         if not 0 <= column < n_features:
-            raise ValueError(
-                f"engine_params: {argument} names column {column}: X has {n_features} columns, 0 to {n_features - 1}"
-            )
+            raise ValueError(f"{argument} names column {column}: X has {n_features} columns, 0 to {n_features - 1}")
         return column
     if names is None:
         raise ValueError(
-            f"engine_params: {argument} names column {column!r}, and the columns of X have no names: give its index, or a "
-            "table"
+            f"{argument} names column {column!r}, and the columns of X have no names: give its index, or a table"
         )
     if column not in names:
         hint = nearest(column, names)
-        raise ValueError(f"engine_params: {argument} names column {column!r}: {hint}Columns are {', '.join(names)}")
+        raise ValueError(f"{argument} names column {column!r}: {hint}Columns are {', '.join(names)}")
     return list(names).index(column)
 
 
-def place_constraints(params: dict[str, Any], X: Features) -> None:
+def place_constraints(params: dict[str, Any], X: Features, monotone: Monotone) -> None:
     """Turn constraints that are given, in any form, into one sign a column and lists of indices; drop those without any."""
     n = X.values.shape[1]
-    given = params.pop("monotone_constraints", None)
-    if given is not None and any(placed := monotone_list(given, n, X.names, X.categorical)):
-        params["monotone_constraints"] = placed
+    params.pop("monotone_constraints", None)
+    if monotone:
+        params["monotone_constraints"] = monotone.placed(n, X.names, X.categorical)
     given = params.pop("interaction_constraints", None)
     if given is not None:
         params["interaction_constraints"] = interaction_lists(given, n, X.names)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gbreg._checks import Floats
 from gbreg.engines.callables.bare import CheckedObjective, Evaluation
-from gbreg.engines.constraints import signs
+from gbreg.engines.constraints import Monotone
 from gbreg.engines.monitor import MetricLike
 from gbreg.engines.native import keeps_digits
 from gbreg.engines.packages import package
@@ -138,9 +138,20 @@ class Engine(ABC):
     def from_bytes(self, data: bytes) -> Any:
         """The booster of a model file."""
 
-    def monotone(self, engine_params: Mapping[str, Any] | None) -> bool:
-        """Whether `engine_params`, under any of its names, constrains predictions to rise or to fall along a feature."""
-        return bool(engine_params) and any(signs(self.own(engine_params).get("monotone_constraints")).values())
+    def monotone(self, given: Mapping[Any, int] | None, engine_params: Mapping[str, Any] | None) -> Monotone:
+        """Along which features predictions are to rise or to fall, by `monotone` or `engine_params` under any of its names.
+
+        Raises
+        ------
+        ValueError
+            Where both say so, and for what is not allowed in `engine_params`.
+        """
+        own = self.own(engine_params).get("monotone_constraints") if engine_params else None
+        if given and own is not None:
+            raise ValueError(
+                f"monotone={given!r} and engine_params' monotone_constraints={own!r} are one thing: give monotone= alone"
+            )
+        return Monotone(own) if own is not None else Monotone(given, "monotone")
 
 
 def normalised(gains: Any) -> Floats:

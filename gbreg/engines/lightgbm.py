@@ -174,7 +174,7 @@ class LightGBM(Engine):
             "feature_pre_filter": False,
         }
         params = {**mapped, **p.engine_params}
-        place_constraints(params, task.rows.X)
+        place_constraints(params, task.rows.X, self.monotone(p.monotone, p.engine_params))
         if _is_on(params.get("linear_tree")):
             _check_linear_trees(params, task)
         if task.native is None:

@@ -25,6 +25,7 @@ class Trees:
         "reg_lambda": [Interval(Real, 0, None, closed="left")],
         "max_bins": [Interval(Integral, 2, 65535, closed="both")],
         "hessian": [StrOptions({"safe", "exact", "expected"})],
+        "monotone": [dict, None],
     }
 
     n_estimators: int = 100
@@ -37,6 +38,7 @@ class Trees:
     reg_lambda: float = 0.0
     max_bins: int = 255
     hessian: str = "safe"
+    monotone: dict[Any, int] | None = None
 
 
 @dataclass(kw_only=True)

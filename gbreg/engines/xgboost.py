@@ -186,7 +186,7 @@ class XGBoost(Engine):
         if vector and not _since(3, 4):
             mapped["min_child_weight"] = 0.0
         params = {**mapped, **p.engine_params}
-        place_constraints(params, task.rows.X)
+        place_constraints(params, task.rows.X, self.monotone(p.monotone, p.engine_params))
         if vector and not _since(3, 4):
             _check_vector_leaves(params, task.rows.X)
         if "monotone_constraints" in params:

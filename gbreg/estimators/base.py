@@ -17,7 +17,9 @@ from gbreg._columns import Table, check_columns
 from gbreg._compat import Interval, StrOptions
 from gbreg.calibration import CALIBRATORS, AnyCalibrator, PITCalibrator, SegmentedCalibrator, get_calibrator
 from gbreg.engines import Trees, get_engine
+from gbreg.engines.constraints import Monotone
 from gbreg.estimators.model import Model, check_distributional
+from gbreg.estimators.monotone import check_kept
 from gbreg.estimators.readout import Functional
 from gbreg.estimators.rows import Sample, as_pairs, check_groups, check_same, hold_out, of_sets
 from gbreg.losses.base import Loss
@@ -116,17 +118,21 @@ class BoostedRegressor(Model, Trees, ABC):
             Before training, for calibration "pit" and a model that predicts no distribution.
         FloatingPointError
             If training diverges.
+        RuntimeError
+            If the fitted model's predictions break `monotone` at one of a few rows and values that are looked at.
         """
         self._validate_params()
         engine = get_engine(self.engine)
         engine.package()
         engine.own(self.engine_params)  # its errors come before all work
+        monotone = self.constraints()
         calibrator = self._new_calibrator()
         self._begin()
         carried = {"offset": offset, "exposure": exposure}
         rows = Sample.of(self, X, y, sample_weight, carried=carried)
         self.check_carried(rows.table.carried)
         self.carried_ = tuple(rows.table.carried)
+        signs = self._placed(monotone, rows.table)
         check_columns(self, X, reset=True)
         rows = rows.named(getattr(self, "feature_names_in_", None))
         together = check_groups(groups, rows.y.size)
@@ -146,7 +152,17 @@ class BoostedRegressor(Model, Trees, ABC):
         if calibrator is not None:
             held = unseen[0]
             self.calibrator_ = calibrator.learn(calibrator.seen(self, held.table, held.y), held.y, held.weight)
+        if self.monotone and not isinstance(X, Table):  # else the estimator that read the table looks at the whole
+            check_kept(self, rows.table, signs)
         return self
+
+    def constraints(self) -> Monotone:
+        """The monotone constraints, by `monotone` or `engine_params`; `ValueError` where both give them."""
+        return get_engine(self.engine).monotone(self.monotone, self.engine_params)
+
+    def _placed(self, monotone: Monotone, table: Table) -> list[int]:
+        """One sign a column; `ValueError` for columns that are not there or are categorical."""
+        return monotone.placed(table.shape[1], table.columns.names, table.columns.categories)
 
     @abstractmethod
     def _begin(self) -> None:

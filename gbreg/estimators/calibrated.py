@@ -16,13 +16,13 @@ from gbreg._checks import Floats, check_fitted, check_sample_weight
 from gbreg._columns import check_features, segment_column, take_rows
 from gbreg._compat import HasMethods, Interval, StrOptions
 from gbreg.calibration import AnyCalibrator, SegmentedCalibrator
-from gbreg.engines import get_engine
 from gbreg.estimators.base import METHODS, new_calibrator
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.model import Model, check_carried, check_distributional
+from gbreg.estimators.monotone import check_order
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part, splits
 from gbreg.estimators.preset import Preset
-from gbreg.estimators.regressor import GBRegressor, check_order
+from gbreg.estimators.regressor import GBRegressor
 from gbreg.estimators.rows import as_labels, carried_of, check_groups, check_same, read_with
 from gbreg.links import REALS
 from gbreg.losses import get_loss
@@ -231,7 +231,7 @@ class CalibratedRegressor(Model):
         """`ValueError` where the estimator keeps monotone constraints for means alone, and the map is of quantiles."""
         model = self.estimator._model() if isinstance(self.estimator, Preset) else self.estimator
         model = model.regressor if isinstance(model, HurdleRegressor) else model
-        if isinstance(model, GBRegressor) and get_engine(model.engine).monotone(model.engine_params):
+        if isinstance(model, GBRegressor) and model.constraints():
             loss = get_loss(model.loss)
             if getattr(loss, "ordered", None) == "mean":  # of buckets it is known after fit only
                 check_order(loss, calibrator)

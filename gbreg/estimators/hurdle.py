@@ -16,7 +16,7 @@ from gbreg._columns import Table, check_features, n_rows
 from gbreg._compat import HasMethods, StrOptions
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.model import Model, check_distributional
-from gbreg.estimators.parts import as_sets, fit_part, rows_where
+from gbreg.estimators.parts import as_sets, check_both_ways, fit_part, rows_where
 from gbreg.estimators.regressor import GBRegressor
 from gbreg.estimators.rows import as_labels, carried_of, check_groups, read_with
 from gbreg.links import NON_NEGATIVE
@@ -53,7 +53,7 @@ class HurdleRegressor(Model):
 
     Notes
     -----
-    Monotone constraints hold for the mean where both parts have them.
+    Predictions keep to a monotone constraint where both parts have it: `monotone` of one alone is refused.
     Domain: y >= 0. Unbiased as far as its parts are: regress a loss whose functional is the mean.
     Parts that are not gbreg's, such as scikit-learn's pipelines, can be pickled, not saved: `gbreg.check_savable` says so
     before training.
@@ -150,7 +150,8 @@ class HurdleRegressor(Model):
         Raises
         ------
         ValueError
-            For negative labels, and for weights, exposures, evaluation sets or groups that a part cannot take.
+            For negative labels, for weights, exposures, evaluation sets or groups that a part cannot take, and where one
+            part has another `monotone` than the other.
         """
         self._validate_params()
         X = check_features(self, X, reset=True)
@@ -160,6 +161,7 @@ class HurdleRegressor(Model):
         labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
+        check_both_ways({"classifier": self.classifier, "regressor": self.regressor}, X)
         kept_together = check_groups(groups, labels.size)
         beside = {"offset": eval_offset, "exposure": eval_exposure}
         sets = as_sets(self, eval_set, eval_sample_weight, self._labels, beside)

@@ -14,11 +14,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import has_fit_parameter
 
 from gbreg._checks import Floats, check_sample_weight
-from gbreg._columns import Table, check_features, column_names, take_rows
-from gbreg.engines import get_engine
-from gbreg.engines.constraints import monotone_list
+from gbreg._columns import Columns, Table, check_features, column_names, take_rows
 from gbreg.estimators.base import BoostedRegressor
-from gbreg.estimators.model import Model
+from gbreg.estimators.model import Model, boosters_in
 from gbreg.estimators.rows import as_pairs, carried_of, check_same, of_sets, read_with
 
 
@@ -62,11 +60,43 @@ def takes_none(estimator: Any, argument: str) -> Any:
 def check_unconstrained(estimator: Any, X: Any, column: int, why: str) -> None:
     """`ValueError` where a booster inside the estimator keeps a monotone constraint along a column, which `why` breaks."""
     for part in (estimator, *estimator.get_params().values()):
-        if not isinstance(part, BoostedRegressor) or not part.engine_params:
-            continue
-        given = get_engine(part.engine).own(part.engine_params).get("monotone_constraints")
-        if given is not None and monotone_list(given, X.shape[1], column_names(X))[column]:
-            raise ValueError(f"{why}: in its engine_params' monotone_constraints give that column 0")
+        monotone = part.constraints() if isinstance(part, BoostedRegressor) else None
+        if monotone and monotone.placed(X.shape[1], _names(X))[column]:
+            raise ValueError(f"{why}: in its {monotone.argument} give that column 0")
+
+
+def check_constraints(estimator: Any, X: Any) -> None:
+    """`ValueError` where a booster inside has a monotone constraint along a column that X lacks or that is categorical."""
+    for booster in boosters_in(estimator):
+        if monotone := booster.constraints():
+            columns = X.columns if isinstance(X, Table) else Columns.of(X)
+            monotone.placed(np.shape(X)[1], columns.names, columns.categories)
+
+
+def check_both_ways(parts: Mapping[str, Any], X: Any) -> None:
+    """`ValueError` where a part of a product has `monotone` along a column, and another not the same sign there."""
+    boosters = {who: list(boosters_in(part)) for who, part in parts.items()}
+    if not any(booster.monotone for each in boosters.values() for booster in each):
+        return
+    signs = {who: _common([b.constraints().placed(X.shape[1], _names(X)) for b in each]) for who, each in boosters.items()}
+    for j in range(X.shape[1]):
+        found = {who: of[j] if of else 0 for who, of in signs.items()}
+        if len(set(found.values())) > 1:
+            column = repr(names[j]) if (names := _names(X)) else str(j)
+            said = ", ".join(f"{who} has {sign:+d}" if sign else f"{who} none" for who, sign in found.items())
+            raise ValueError(
+                f"monotone: predictions are a product, which keeps to a sign along column {column} only where all parts "
+                f"have it: {said}. Give the parts one monotone=, or a part alone engine_params' monotone_constraints"
+            )
+
+
+def _common(each: list[list[int]]) -> list[int]:
+    """The sign of every column that all lists have, else 0."""
+    return [signs[0] if len(set(signs)) == 1 else 0 for signs in zip(*each, strict=True)]
+
+
+def _names(X: Any) -> Sequence[str] | None:
+    return X.columns.names if isinstance(X, Table) else column_names(X)
 
 
 def as_sets(

@@ -217,6 +217,14 @@ class DistributionalPreset(Preset):
 
     functional: str | float
 
+    def _begin(self) -> None:
+        super()._begin()
+        if self.functional == "mode" and self.constraints():
+            raise ValueError(
+                "functional='mode': a mode can jump back where the whole distribution moves up, so monotone constraints do "
+                "not hold for it: use 'mean', 'log_mean', 'median' or a level such as 0.9"
+            )
+
     @property
     def booster_predicts(self) -> bool:
         return self.functional == "mean" and super().booster_predicts

@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_array
 
 from gbreg._checks import Floats, check_fitted
 from gbreg._columns import check_columns
-from gbreg.calibration import AnyCalibrator
 from gbreg.engines import (
     EachRound,
     Features,
@@ -35,6 +34,7 @@ from gbreg.engines import (
 from gbreg.engines.scores import TrainableLoss
 from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.model import labelled
+from gbreg.estimators.monotone import check_order
 from gbreg.estimators.progress import progress
 from gbreg.estimators.rows import Sample
 from gbreg.links import Interval
@@ -93,11 +93,18 @@ class GBRegressor(BoostedRegressor):
         set or, without an `eval_set`, from `validation_fraction` of the rows, which then do not train. "pit" maps the
         predicted distributions, for losses that have one; everything is then read from those. See `gbreg.calibration`;
         `CalibratedRegressor` learns the map from all rows, at the price of more trainings.
+    monotone : dict of {column: sign} or None
+        Along which columns, by name or index, predictions only rise (1) or only fall (-1), everything else being equal:
+        ``{"price": 1}``. Missing values have a place of their own. It holds for what `predict` gives by default; of
+        distributions for the mean and the log mean, and where all of it moves one way (`OrdinalBuckets` without a spread,
+        `SoftmaxBuckets` of rank 1, losses of one output) for quantiles too. Losses that need not keep to it are refused
+        before training, and the fitted model is looked at: see `fit`. CatBoost then grows symmetric trees, whose size is
+        `max_depth`.
     engine_params : dict or None
-        Anything else the engine takes, by any of its names, for example ``{"monotone_constraints": [1, 0, -1]}`` or
-        ``{"monotone_constraints": {"price": -1}}``; overrides the above. Names that the engine does not know are refused,
-        and so is what gbreg sets itself. Monotone constraints hold for predictions: of `LogNormal` and `ZILN`, for the
-        mean; losses whose mean they would not hold for are refused.
+        Anything else the engine takes, by any of its names, for example ``{"extra_trees": True}`` or
+        ``{"interaction_constraints": [["price", "age"], ["country"]]}``; overrides the above. Names that the engine does
+        not know are refused, and so is what gbreg sets itself. Monotone constraints may be given here instead, in any form
+        that an engine takes; then the fitted model is not looked at.
     random_state : int, RandomState or None
     n_jobs : int or None
         Threads of engine and kernel. None: ``OMP_NUM_THREADS`` if set, else every core.
@@ -216,7 +223,7 @@ class GBRegressor(BoostedRegressor):
             loss.fit(train.y, train.weight)
         else:
             loss.fit(train.y, train.weight, train.X.offset)
-        if get_engine(self.engine).monotone(self.engine_params):
+        if self.constraints():
             check_order(loss, self._new_calibrator())
         self.loss_ = loss
         form = self._native_form(loss, train.weight)
@@ -272,10 +279,10 @@ class GBRegressor(BoostedRegressor):
             if self.native is True:
                 raise ValueError(f"native=True: {self.engine} has no built-in form of {loss!r}: use native='auto'")
             return None
-        if engine.monotone(self.engine_params) and not engine.keeps_constraints(form):
+        if self.constraints() and not engine.keeps_constraints(form):
             if self.native is True:
                 raise ValueError(
-                    f"native=True: {self.engine}'s built-in form of {loss!r} does not keep to monotone_constraints: use "
+                    f"native=True: {self.engine}'s built-in form of {loss!r} does not keep to monotone constraints: use "
                     "native='auto'"
                 )
             return None
@@ -371,20 +378,6 @@ class GBRegressor(BoostedRegressor):
         with suppress(ValueError, TypeError):  # an unknown loss is reported by fit
             tags.target_tags.positive_only = self.y_domain.low >= 0
         return tags
-
-
-def check_order(loss: Loss, calibrator: AnyCalibrator | None) -> None:
-    """`ValueError` for monotone constraints, which bind each raw score, where predictions need not keep to them."""
-    if loss.ordered is None:
-        raise ValueError(
-            f"engine_params: monotone_constraints bind every raw score, and where all of them rise, what {loss!r} predicts "
-            "can fall: use SoftmaxBuckets(rank=1), OrdinalBuckets() without a spread, or a loss of one output"
-        )
-    if loss.ordered == "mean" and calibrator is not None and calibrator.maps_distributions:
-        raise ValueError(
-            f"engine_params: monotone_constraints hold for the mean of {loss!r}, not for its quantiles, which "
-            f"{calibrator!r} maps: use 'isotonic', or OrdinalBuckets()"
-        )
 
 
 def _distributional(loss: Loss) -> VectorLoss:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gbreg.engines import get_engine
 from gbreg.estimators.hurdle import HurdleRegressor
+from gbreg.estimators.monotone import check_order
 from gbreg.estimators.preset import ROUNDS, DistributionalPreset
-from gbreg.estimators.regressor import GBRegressor, check_order
+from gbreg.estimators.regressor import GBRegressor
 from gbreg.losses import ZILN, LogNormal
 
 
@@ -71,11 +71,11 @@ class ZILNRegressor(DistributionalPreset):
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = LogNormal(self.sigma_bounds) if self.factorized else ZILN(self.sigma_bounds)
         loss.check_parameters()
-        if get_engine(self.engine).monotone(self.engine_params):
+        if self.constraints():
             check_order(loss, self._new_calibrator())
             if self.functional not in ("mean", "log_mean"):
                 raise ValueError(
-                    f"functional={self.functional!r}: monotone_constraints hold for the means of {loss!r} alone: use "
+                    f"functional={self.functional!r}: monotone constraints hold for the means of {loss!r} alone: use "
                     "'mean', 'log_mean', or OrdinalRegressor"
                 )
         return self._hurdle(loss) if self.factorized else self._boosted(loss)

@@ -20,7 +20,7 @@ from gbreg._columns import Table
 from gbreg._compat import validate_parameters
 from gbreg.engines import get_engine
 from gbreg.estimators.model import boosters_in, check_carried
-from gbreg.estimators.parts import takes_none
+from gbreg.estimators.parts import check_constraints, takes_none
 from gbreg.estimators.rows import as_labels, carried_of, read_with
 from gbreg.metrics import Metric, directed
 from gbreg.tuning.folds import make_folds
@@ -208,6 +208,7 @@ def tune(
         seed=seed,
     )
     every = as_labels(estimator, y)
+    check_constraints(estimator, table)
     search = _search(estimator, losses, folds[0].train[1], every, space, metrics, carried_of(table))
     _check_weights(search, sample_weight)
     question = Question(search, metrics, folds, early_stopping_rounds)
