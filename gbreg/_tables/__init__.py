@@ -4,7 +4,7 @@ Everything here is a pyarrow table. What a user got wrong ends in an `InputError
 argument, the value, what would be allowed, and the way out.
 """
 
-from gbreg._tables.columns import carried, check_column, column_list, labels, numbers, of_rows_alone, values, weights
+from gbreg._tables.columns import Target, carried, check_column, column_list, labels, numbers, of_rows_alone, values, weights
 from gbreg._tables.feature_table import FeatureTable, feature_names, features, matching
 from gbreg._tables.files import check_suffix, read_table, write_table
 from gbreg._tables.split import Split, SplitRows, prepare, rows_of, split_rows
@@ -14,6 +14,7 @@ __all__ = [
     "FeatureTable",
     "Split",
     "SplitRows",
+    "Target",
     "TrainingRows",
     "carried",
     "check_column",

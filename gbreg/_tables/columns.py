@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,9 +57,45 @@ def numbers(table: Any, name: str, argument: str) -> Floats:
     return values
 
 
+@dataclass(frozen=True)
+class Target:
+    """What is predicted: one column or, of one that is summed up to several horizons, as many.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    horizons : tuple of float, optional
+        Where the columns are several.
+    """
+
+    columns: tuple[str, ...]
+    horizons: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, table: Any, text: str) -> Target:
+        """The columns that ``--target`` names, and the horizons that several names end in: ltv_30,ltv_60,ltv_90."""
+        if text in table.column_names or "," not in text:
+            return cls((check_column(table, text, "--target"),))
+        columns = column_list(table, [text], "--target")
+        ends = [re.search(r"(\d+(?:\.\d+)?)[A-Za-z]*$", name) for name in columns]
+        horizons = tuple(float(end[1]) if "." in end[1] else int(end[1]) for end in ends if end is not None)
+        if len(horizons) < len(ends) or any(later <= sooner for sooner, later in pairwise(horizons)):
+            raise InputError(
+                f"--target {text!r}: several columns are one target at several horizons; their names end in rising numbers, "
+                "such as ltv_30,ltv_60,ltv_90: rename or reorder them"
+            )
+        return cls(tuple(columns), horizons)
+
+
 def labels(table: Any, name: str) -> Floats:
-    """The target column: finite numbers, or `InputError` with the count of those that are not."""
-    y = numbers(table, check_column(table, name, "--target"), "--target")
+    """The target column: finite numbers, or `InputError` with the count of those that are not.
+
+    Several columns, see `Target`, have the shape (n_rows, n_horizons); their empty cells are windows not complete.
+    """
+    target = Target.of(table, name)
+    if target.horizons is not None:
+        return np.column_stack([numbers(table, column, "--target") for column in target.columns])
+    y = numbers(table, name, "--target")
     for bad, what in ((np.isnan(y), "missing (NaN)"), (np.isinf(y), "infinite")):
         if bad.any():
             raise InputError(

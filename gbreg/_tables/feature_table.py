@@ -11,7 +11,7 @@ import numpy as np
 
 from gbreg._checks import nearest
 from gbreg._errors import InputError
-from gbreg._tables.columns import column_list, is_number, is_text, listed
+from gbreg._tables.columns import Target, column_list, is_number, is_text, listed
 
 # Above this share of distinct values a whole-number or text column is taken for a key.
 KEY_SHARE = 0.9
@@ -112,7 +112,7 @@ def feature_names(
 ) -> list[str]:
     """The columns to learn from: all or those kept, less those dropped, the target, and `never` (split, weight, time)."""
     kept = column_list(table, keep, "--keep") or table.column_names
-    dropped = {*column_list(table, drop, "--drop"), target, *(n for n in never if n is not None)}
+    dropped = {*column_list(table, drop, "--drop"), *Target.of(table, target).columns, *(n for n in never if n is not None)}
     return [name for name in kept if name not in dropped]
 
 

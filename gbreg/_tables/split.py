@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gbreg._checks import Floats
 from gbreg._errors import InputError
-from gbreg._tables.columns import carried, check_column, is_number, is_text, labels, listed, weights
+from gbreg._tables.columns import Target, carried, check_column, is_number, is_text, labels, listed, weights
 from gbreg._tables.feature_table import features
 
 Mask = NDArray[np.bool_]
@@ -83,6 +83,7 @@ class SplitRows:
     notices: tuple[str, ...] = ()
     train_carried: Mapping[str, Floats] = field(default_factory=dict)
     test_carried: Mapping[str, Floats] = field(default_factory=dict)
+    horizons: tuple[float, ...] | None = None
 
 
 def prepare(
@@ -113,6 +114,7 @@ def prepare(
         notices=(*notices, *found.notices),
         train_carried=carried(train, beside),
         test_carried=carried(test, beside),
+        horizons=Target.of(table, target).horizons,
     )
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gbreg._checks import Floats
-from gbreg._tables.columns import carried, check_column, labels, of_rows_alone, values, weights
+from gbreg._tables.columns import Target, carried, labels, of_rows_alone, values, weights
 from gbreg._tables.feature_table import feature_names, features
 from gbreg._tables.files import read_table
 from gbreg._tables.split import rows_of, split_rows
@@ -18,7 +18,7 @@ from gbreg._tables.split import rows_of, split_rows
 @dataclass(frozen=True)
 class TrainingRows:
     """Features, labels and weights of rows, when each was, what is held out together, what the user should know, what else
-    each brings by name."""
+    each brings by name, and the horizons of labels that have several columns."""
 
     X: Any
     y: Floats
@@ -27,6 +27,7 @@ class TrainingRows:
     groups: Any
     notices: Sequence[str]
     carried: Mapping[str, Any]
+    horizons: tuple[float, ...] | None
 
 
 def training_rows(
@@ -46,7 +47,7 @@ def training_rows(
     `beside` names the columns of exposure and offset, which are features only where `keep` names them.
     """
     data = read_table(path)
-    check_column(data, target, "--target")
+    horizons = Target.of(data, target).horizons
     if split is not None:
         data = rows_of(data, split_rows(data, column=split).train)
     y, weight_of_rows = labels(data, target), weights(data, weight)
@@ -56,4 +57,4 @@ def training_rows(
     never = (split, weight, time, group, *of_rows_alone(data, beside, keep))
     names = feature_names(data, target, drop=drop, keep=keep, never=never)
     found = features(data, names)
-    return TrainingRows(found.table, y, weight_of_rows, when, who, found.notices, carried(data, beside))
+    return TrainingRows(found.table, y, weight_of_rows, when, who, found.notices, carried(data, beside), horizons)

@@ -22,6 +22,14 @@ except ImportError:  # main() says what to install
 TABLES = "Parquet, CSV or Arrow"
 Table = Annotated[Path, Argument(metavar="TABLE", help=f"The table: {TABLES}, by its suffix.", show_default=False)]
 Target = Annotated[str, Option("--target", help="The column to predict.", show_default=False)]
+Targets = Annotated[
+    str,
+    Option(
+        "--target",
+        help="The column to predict; or one at several horizons, ltv_30,ltv_60,ltv_90, whose empty cells are not known yet.",
+        show_default=False,
+    ),
+]
 Weight = Annotated[str | None, Option(help="A column of row weights (>= 0).")]
 Exposure = Annotated[
     str | None, Option(help="A column of exposures (> 0), such as years insured: how long each row was seen.")

@@ -31,7 +31,7 @@ from gbreg.cli.options import (
     Segment,
     SplitColumn,
     Table,
-    Target,
+    Targets,
     TrainColumn,
     Weight,
     typer,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def compare(
     context: typer.Context,
     table: Table,
-    target: Target,
+    target: Targets,
     weight: Weight = None,
     exposure: Exposure = None,
     offset: Offset = None,
@@ -84,7 +84,7 @@ def compare(
     losses = None if not loss else [parse_model(text) for text in loss]
     engines = engine_names(engine or ["lightgbm"])
     data = tables.read_table(table)
-    tables.check_column(data, target, "--target")
+    horizons = tables.Target.of(data, target).horizons
     parted = tables.split_rows(data, column=split, time=time, cutoff=cutoff, test_fraction=test_fraction, seed=seed)
     if segment is not None:
         tables.check_column(data, segment, "--segment")
@@ -92,6 +92,9 @@ def compare(
             raise InputError("--segment is for the page: give --report page.html too")
     check_report(report)
     beside = {"exposure": exposure, "offset": offset}
+    for name, column in {**beside, "segment": segment}.items():
+        if horizons is not None and column is not None:
+            raise InputError(f"--{name}: not with a target at several horizons: leave it out, or compare one of them")
     never = (split, time, weight, *tables.of_rows_alone(data, beside, keep or ()))
     names = tables.feature_names(data, target, drop=drop or (), keep=keep or (), never=never)
     rows = tables.prepare(data, target, names, parted, weight, beside)
@@ -126,51 +129,56 @@ def _compare_and_report(
     segment: Any = None,
 ) -> None:
     """Train, print, and write the files."""
-    from gbreg.compare import compare as compare_losses
-    from gbreg.estimators.parts import check_constraints
-
-    try:
-        check_constraints(estimator, rows.train_X)
-    except ValueError as error:
-        raise InputError(str(error)) from error
     folder = None if out is None else make_folder(out, "--out")
     notices = [*rows.notices, *notices]
     for notice in notices:
         say(notice)
     with progress() as on_fit:
-        board = compare_losses(
-            rows.train_X,
-            rows.train_y,
-            rows.test_X,
-            rows.test_y,
-            sample_weight=rows.train_weight,
-            test_weight=rows.test_weight,
-            **rows.train_carried,
-            **{f"test_{name}": values for name, values in rows.test_carried.items()},
-            losses=losses,
-            engines=engines,
-            estimator=estimator,
-            on_fit=on_fit,
-            keep_predictions=report is not None,
+        board = _compared(
+            rows, losses=losses, engines=engines, estimator=estimator, on_fit=on_fit, keep_predictions=report is not None
         )
-    show(board)
+    boards = {None: board} if rows.horizons is None else board.boards
+    for horizon, of_horizon in boards.items():
+        if horizon is not None:
+            say(f"Horizon {horizon:g}")
+        show(of_horizon)
     if folder is not None:
         board.to_csv(folder / "leaderboard.csv")
         board.to_json(folder / "leaderboard.json", title=title, command=command, notices=notices)
         write_text(folder / "summary.md", board.summary(title, command, notices))
         say(f"Saved to {folder}: summary.md, leaderboard.csv, leaderboard.json")
-    if board.rows and report is not None:
-        from gbreg.reporting import write_comparison
+    fitted = any(of_horizon.rows for of_horizon in boards.values())
+    if fitted and report is not None:
+        from gbreg import reporting
 
-        write_comparison(board, rows, segment, report, title=title, command=command, notices=notices)
+        said: dict[str, Any] = {"title": title, "command": command, "notices": notices}
+        if rows.horizons is None:
+            reporting.write_comparison(board, rows, segment, report, **said)
+        else:
+            reporting.write_horizon_comparison(board, rows, report, **said)
         say(f"Saved to {report}")
-    if not board.rows:
+    if not fitted:
         fail("no model was fitted: the reasons are above")
+
+
+def _compared(rows: SplitRows, **asked: Any) -> Any:
+    from gbreg.compare import compare as compare_losses
+    from gbreg.compare import compare_horizons
+
+    sides = (rows.train_X, rows.train_y, rows.test_X, rows.test_y)
+    asked |= {"sample_weight": rows.train_weight, "test_weight": rows.test_weight}
+    if rows.horizons is None:
+        asked |= {**rows.train_carried, **{f"test_{name}": values for name, values in rows.test_carried.items()}}
+        return compare_losses(*sides, **asked)
+    try:
+        return compare_horizons(*sides, horizons=rows.horizons, **asked)
+    except ValueError as error:  # sums that fall, and horizons that no row is known at
+        raise InputError(" ".join(str(error).split())) from error
 
 
 def fit(
     table: Table,
-    target: Target,
+    target: Targets,
     model: ModelFile,
     loss: Annotated[
         str, Option(help="A loss or model: tweedie, huberpp:delta=0.3,link=log, bucket, ziln, hurdle:loss=gamma, ...")
@@ -192,6 +200,9 @@ def fit(
 ) -> None:
     """Train one model on a table and save it to a file, for gbreg predict or gbreg.load.
 
+    A target at several horizons, --target ltv_30,ltv_60,ltv_90, is predicted by the increments from each to the next; empty
+    cells are windows that are not complete yet.
+
     Example: gbreg fit sales.parquet --target revenue --loss huberpp --param delta=0.3 --param link=log --model sales.gbreg
     """
     from gbreg import _tables as tables
@@ -200,11 +211,13 @@ def fit(
     template = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs, monotone)
     estimator = with_boosting(parse_model(loss, _parameters(param)), template, engine_names([engine])[0])
     beside = {"exposure": exposure, "offset": offset}
+    rows = tables.training_rows(table, target, weight=weight, split=split, beside=beside, drop=drop or (), keep=keep or ())
+    if rows.horizons is not None:
+        estimator = gbreg.HorizonRegressor(estimator, rows.horizons)
     try:
         estimator.check_carried([name for name, column in beside.items() if column is not None])
     except ValueError as error:
         raise InputError(f"--{error}") from error
-    rows = tables.training_rows(table, target, weight=weight, split=split, beside=beside, drop=drop or (), keep=keep or ())
     check_writable(model, "--model")
     for notice in rows.notices:
         say(notice)
@@ -216,6 +229,10 @@ def fit(
     estimator.save(model)
     done = max((part.best_iteration_ for part in fitted_parts(estimator)), default=0)
     say(f"Trained {loss} on {len(rows.y):,} rows, {done} rounds of {engine}. Saved to {model}")
+    if rows.horizons is not None:
+        known = (rows.y == rows.y).sum(axis=0)  # what is missing is NaN
+        each = ", ".join(f"{n:,} at horizon {h:g}" for h, n in zip(rows.horizons, known, strict=True))
+        say(f"Rows whose window is complete: {each}.")
 
 
 def predict(
@@ -227,7 +244,7 @@ def predict(
     keep: Annotated[list[str] | None, Option(help="Columns to copy beside the prediction; repeat, or use commas.")] = None,
     n_jobs: Jobs = None,
 ) -> None:
-    """Predict every row of a table, into a column named prediction.
+    """Predict every row of a table, into a column named prediction; of several horizons prediction_30 and so on.
 
     Columns are found by name; those that the model was not trained on are ignored.
 
@@ -238,11 +255,14 @@ def predict(
 
     data = tables.read_table(table)
     copied = tables.column_list(data, keep or (), "--keep")
-    if "prediction" in copied:
-        raise InputError("--keep 'prediction' would clash with the column that is written: rename it in the table")
     tables.check_suffix(out)
     check_writable(out, "--out")
     loaded = _load(model)
+    several = isinstance(loaded, gbreg.HorizonRegressor)
+    written = [f"prediction_{h:g}" for h in loaded.horizons] if several else ["prediction"]
+    for name in written:
+        if name in copied:
+            raise InputError(f"--keep {name!r} would clash with the column that is written: rename it in the table")
     names = _trained_on(loaded, model)
     beside = {"exposure": exposure, "offset": offset}
     for name, column in beside.items():
@@ -255,7 +275,10 @@ def predict(
     for part in (*boosted_parts(loaded), *fitted_parts(loaded)):
         part.set_params(n_jobs=n_jobs)
     predicted = loaded.predict(X, **carried)
-    tables.write_table(data.select(copied).append_column("prediction", [predicted]), out)
+    result = data.select(copied)
+    for name, column in zip(written, predicted.reshape(len(predicted), -1).T, strict=True):
+        result = result.append_column(name, [column])
+    tables.write_table(result, out)
     say(f"Predicted {len(predicted):,} rows. Saved to {out}")
 
 

@@ -92,6 +92,8 @@ def tune(
     beside = {"exposure": exposure, "offset": offset}
     where: dict[str, Any] = {"weight": weight, "split": split, "time": time, "group": group, "beside": beside}
     rows = tables.training_rows(table, target, **where, drop=drop or (), keep=keep or ())
+    if rows.horizons is not None:
+        raise InputError(f"--target {target!r}: tune takes one column: tune one horizon, and fit all with what was found")
     found = _search(rows, estimator, timeout=timeout, storage=storage, seed=seed, **asked)
     _tell(found)
     if found.has_best:

@@ -1,5 +1,6 @@
 """Many losses on one table: fit each on every engine asked for, and say which to use and whether its numbers hold."""
 
+from gbreg.compare.horizons import HorizonLeaderboard, compare_horizons
 from gbreg.compare.leaderboard import Leaderboard, versions
 from gbreg.compare.models import (
     boosted_parts,
@@ -22,6 +23,7 @@ __all__ = [
     "READOUTS",
     "SHOWN",
     "TITLES",
+    "HorizonLeaderboard",
     "Leaderboard",
     "Profile",
     "Row",
@@ -31,6 +33,7 @@ __all__ = [
     "cell",
     "choice",
     "compare",
+    "compare_horizons",
     "data_words",
     "default_models",
     "fitted_parts",

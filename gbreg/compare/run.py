@@ -32,7 +32,7 @@ READOUTS: Mapping[str, Sequence[str]] = {"mean": SHOWN, "median": SHOWN, "log_me
 
 
 @dataclass(frozen=True)
-class _Data:
+class Data:
     train_X: Any
     train_y: Floats
     train_weight: Floats | None
@@ -107,13 +107,13 @@ def compare(
     test_X = _like(train_X, test_X, {"offset": test_offset, "exposure": test_exposure})
     data = _checked(train_X, train_y, sample_weight, test_X, test_y, test_weight)
     template = GBRegressor(random_state=0) if estimator is None else estimator
-    shown = _template(template)
+    shown = boosting_of(template)
     shown._validate_params()
     check_constraints(shown, train_X)
     left: list[tuple[str, str]] = []
     if losses is None:
         losses, left = models.default_models()
-    fitting, reasons = _plan(losses, engines, data)
+    fitting, reasons = planned(losses, engines, data)
     skipped = [*(Skipped(name, "", reason) for name, reason in left), *reasons]
     rows: list[Row] = []
     predictions: dict[tuple[str, str, str], Floats] = {}
@@ -129,17 +129,17 @@ def compare(
     if on_fit is not None:
         on_fit(len(fitting), len(fitting), "done")
     return Leaderboard(
-        rows=_grouped(rows),
+        rows=grouped(rows),
         baseline=_baseline(data),
         skipped=skipped,
-        profile=Profile.of(data.train_y, data.test_y, data.train_weight, data.test_weight, _width(data.train_X)),
+        profile=Profile.of(data.train_y, data.test_y, data.train_weight, data.test_weight, width(data.train_X)),
         parameters={k: v for k, v in shown.get_params(deep=False).items() if k not in ("loss", "engine")},
         loss_parameters={model.label(): model.told() for model, _ in fitting},
         predictions=predictions,
     )
 
 
-def _template(given: GBRegressor | Mapping[str, Any]) -> GBRegressor:
+def boosting_of(given: GBRegressor | Mapping[str, Any]) -> GBRegressor:
     if not isinstance(given, Mapping):
         return given
     for name in given:
@@ -164,7 +164,7 @@ def _like(train_X: Any, test_X: Any, carried: Mapping[str, Any]) -> Any:
     return test_X
 
 
-def _plan(asked: Sequence[Any], engines: Sequence[str], data: _Data) -> tuple[list[tuple[Any, str]], list[Skipped]]:
+def planned(asked: Sequence[Any], engines: Sequence[str], data: Data) -> tuple[list[tuple[Any, str]], list[Skipped]]:
     """Which model is fitted on which engine, and which is not, because its domain excludes a label."""
     fitting: list[tuple[Any, str]] = []
     excluded: dict[str, Skipped] = {}
@@ -182,7 +182,7 @@ def _plan(asked: Sequence[Any], engines: Sequence[str], data: _Data) -> tuple[li
     return fitting, list(excluded.values())
 
 
-def _excluded(model: Any, data: _Data) -> str | None:
+def _excluded(model: Any, data: Data) -> str | None:
     try:
         model.check_labels(data.train_y)
         model.check_carried(carried_of(data.train_X))
@@ -191,7 +191,7 @@ def _excluded(model: Any, data: _Data) -> str | None:
     return None
 
 
-def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y: Any, test_weight: Any) -> _Data:
+def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y: Any, test_weight: Any) -> Data:
     y = {}
     weight = {}
     for side, labels, given in (("train", train_y, train_weight), ("test", test_y, test_weight)):
@@ -205,48 +205,51 @@ def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y:
         weight[side] = None if given is None else check_sample_weight(given, values.size, f"weights of the {side} rows")
     if (train_weight is None) != (test_weight is None):
         raise ValueError("sample_weight and test_weight go together: give both, or neither")
-    return _Data(train_X, y["train"], weight["train"], test_X, y["test"], weight["test"])
+    return Data(train_X, y["train"], weight["train"], test_X, y["test"], weight["test"])
 
 
-def _fit_one(model: Any, engine: str, data: _Data, kept: dict[tuple[str, str, str], Floats] | None) -> list[Row] | Skipped:
+def _fit_one(model: Any, engine: str, data: Data, kept: dict[tuple[str, str, str], Floats] | None) -> list[Row] | Skipped:
     label = model.label()
     try:
         start = time.perf_counter()
-        _warm_up(model, data)
+        warm_up(model, data)
         compiled = time.perf_counter()
         model.fit(data.train_X, data.train_y, data.train_weight)
         fitted = time.perf_counter()
         readings = _readings(model, data)
         found = {readout: _measure(data, p, READOUTS.get(readout, SHOWN)) for readout, p in readings.items()}
     except Exception as error:  # one model that fails must not cost the others their results
-        return Skipped(label, engine, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return as_skipped(label, engine, error)
     if kept is not None:
         kept |= {(label, engine, readout): predicted for readout, predicted in readings.items()}
-    parts = list(model.fitted_boosters())
+    seconds = {"fit_seconds": fitted - compiled, "compile_seconds": compiled - start}
     return [
-        Row(
-            loss=label,
-            engine=engine,
-            rounds=max((part.best_iteration_ for part in parts), default=0),
-            native=all(part.native_ for part in parts),
-            **numbers,
-            fit_seconds=fitted - compiled,
-            compile_seconds=compiled - start,
-            family=model.family,
-            readout=readout,
-        )
+        Row(label, engine, **trained(model), **numbers, **seconds, family=model.family, readout=readout)
         for readout, numbers in found.items()
     ]
 
 
-def _readings(model: Any, data: _Data) -> dict[str, Floats]:
+def trained(model: Any) -> dict[str, Any]:
+    """Rounds of a fitted model, and whether the engines' own objectives trained it."""
+    parts = list(model.fitted_boosters())
+    return {
+        "rounds": max((part.best_iteration_ for part in parts), default=0),
+        "native": all(part.native_ for part in parts),
+    }
+
+
+def as_skipped(label: str, engine: str, error: Exception) -> Skipped:
+    return Skipped(label, engine, f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _readings(model: Any, data: Data) -> dict[str, Floats]:
     """The predictions of every readout; of "" where the model predicts one number."""
     if not hasattr(model, "predict_distribution"):
         return {"": model.predict(data.test_X)}
     return {readout: model.predict(data.test_X, readout) for readout in READOUTS}
 
 
-def _warm_up(model: Any, data: _Data) -> None:
+def warm_up(model: Any, data: Data) -> None:
     """One round on a few rows: compiles the loss for this engine, so that its fit is charged for training only."""
     y, n = data.train_y, min(data.train_y.size, 2 * PARALLEL_ROWS)
     # Evenly spaced in order of size: the extremes are among them, so labels that vary still do.
@@ -257,23 +260,23 @@ def _warm_up(model: Any, data: _Data) -> None:
     model.fit(np.linspace(0, 1, n).reshape(-1, 1), few, **{name: np.ones(n) for name in carried_of(data.train_X)})
 
 
-def _measure(data: _Data, predicted: Floats, metrics: Sequence[str]) -> dict[str, Any]:
+def _measure(data: Data, predicted: Floats, metrics: Sequence[str]) -> dict[str, Any]:
     with quietly():  # the leaderboard shows what is missing
         return measured(data.test_y, predicted, data.test_weight, metrics)
 
 
-def _baseline(data: _Data) -> Row:
+def _baseline(data: Data) -> Row:
     seen, asked = (carried_of(X).get("exposure", np.ones(y.size)) for X, y in _sides(data))
     rate = float(np.average(data.train_y, weights=data.train_weight) / np.average(seen, weights=data.train_weight))
     numbers = _measure(data, rate * asked, SHOWN)
     return Row("mean", "", 0, False, **numbers, fit_seconds=0.0, compile_seconds=0.0)
 
 
-def _sides(data: _Data) -> tuple[tuple[Any, Floats], ...]:
+def _sides(data: Data) -> tuple[tuple[Any, Floats], ...]:
     return (data.train_X, data.train_y), (data.test_X, data.test_y)
 
 
-def _width(X: Any) -> int:
+def width(X: Any) -> int:
     return int(X.shape[1]) if hasattr(X, "shape") else len(X[0])
 
 
@@ -282,7 +285,7 @@ def _order(row: Row) -> tuple[float, ...]:
     return tuple(math.inf if math.isnan(v) else v for v in (-row.normalized_gini, -row.spearman, row.mae))
 
 
-def _grouped(rows: Sequence[Row]) -> list[Row]:
+def grouped(rows: Sequence[Row]) -> list[Row]:
     """Family by family, the best first, and so within each."""
     best: dict[str, tuple[float, ...]] = {}
     for row in rows:

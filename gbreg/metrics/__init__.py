@@ -3,8 +3,8 @@
 Every metric takes ``(y_true, y_pred, sample_weight=None)``, arrays of shape (n_samples,), and returns a float; rows of
 weight 0 do not count. Where a metric has no value (a ranking of constant labels, a ratio to a sum of 0) it is NaN: its
 docstring says when, and scikit-learn's `UndefinedMetricWarning` why. `ValueError` for rows that are none: no rows, all
-weights 0, anything missing or infinite. `interval` says how sure a metric is, `scorer` makes it scikit-learn's, `METRICS`
-lists those with names.
+weights 0, anything missing or infinite. `interval` says how sure a metric is, `by_horizon` measures predictions at several
+horizons, `scorer` makes a metric scikit-learn's, `METRICS` lists those with names.
 """
 
 from gbreg.metrics.base import mid_ranks
@@ -20,6 +20,7 @@ from gbreg.metrics.errors import (
     tweedie_deviance,
     weighted_mean_absolute_percentage_error,
 )
+from gbreg.metrics.horizons import by_horizon, crossing_share
 from gbreg.metrics.intervals import Interval, difference, interval
 from gbreg.metrics.ranking import gini, grouped_xauc, kendall, normalized_gini, spearman, xauc
 from gbreg.metrics.registry import METRICS, Metric, directed, get_metric, scorer
@@ -49,6 +50,8 @@ __all__ = [
     "ProfitCurve",
     "SegmentTable",
     "abs_log_pcoc",
+    "by_horizon",
+    "crossing_share",
     "crps",
     "decile_calibration_error",
     "decile_mape",

@@ -60,6 +60,13 @@ def reference(ax: Any, label: str, x: Any, y: Any, **style: Any) -> None:
     ax.update_datalim(points)
 
 
+def drop_reference(ax: Any, label: str) -> None:
+    """Take a line to compare with away again, if it was drawn: where what is drawn has none in common."""
+    line = ax.__dict__.get("_gbreg_references", {}).pop(label, None)
+    if line is not None:
+        line.remove()
+
+
 def finish(ax: Any, xlabel: str, ylabel: str) -> None:
     """Labels, grid and legend."""
     ax.set_xlabel(xlabel)

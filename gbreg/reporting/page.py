@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,15 @@ from numpy.typing import ArrayLike
 
 from gbreg._checks import Floats, check_sample_weight
 from gbreg._tables import SplitRows
-from gbreg.compare import TITLES, Leaderboard, Row, badness, cell, choice, data_words, number, winners
+from gbreg.compare import TITLES, Leaderboard, Row, badness, choice, data_words, number, winners
 from gbreg.compare.shown import MEANINGS
 from gbreg.estimators.model import check_distributional
 from gbreg.metrics import segment_table, xauc
 from gbreg.metrics.base import codes, quietly, sorted_once
 from gbreg.reporting import drift, pictures
+from gbreg.reporting.cells import leaderboard_cells, row_name
 from gbreg.reporting.errors import Judge
+from gbreg.reporting.horizons import report_horizons
 from gbreg.reporting.scores import checked_labels, scored
 from gbreg.reporting.template import check_installed, write_html
 
@@ -45,14 +46,15 @@ def report(
 
     Parameters
     ----------
-    models : estimator, or mapping of str to estimator or array-like of shape (n_samples,)
+    models : estimator, or mapping of str to estimator or array-like of the shape of y
         Fitted; or what anything else predicted for the rows of X.
     X : table or array of shape (n_samples, n_features), or None
         Rows that no model has seen; None, if all models are given as predictions.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_horizons)
+        Of several horizons NaN where a window is not complete; the page then has a curve per horizon.
     sample_weight : array-like of shape (n_samples,), optional
     segment : array-like of shape (n_samples,), optional
-        Countries, for example: the page lists those with the worst sums.
+        Countries, for example: the page lists those with the worst sums. Not of several horizons.
     train : (X, y) or (X, y, sample_weight), optional
         What the models were trained on, to compare with.
     path : str or Path, default "report.html"
@@ -81,8 +83,13 @@ def report(
     ...     "PCOC" in path.read_text(encoding="utf-8")
     True
     """
-    labels = checked_labels(y, "y")
     named = dict(models) if isinstance(models, Mapping) else {type(models).__name__: models}
+    if np.ndim(y) == 2:
+        if segment is not None:
+            raise ValueError("segment: a page of several horizons has none: leave it out, or give one column of y")
+        trained = None if train is None else train[1]
+        return report_horizons(named, X, y, sample_weight, trained, code=_code(named, X), path=path, title=title)
+    labels = checked_labels(y, "y")
     predictions = {name: _predicted(name, model, X, labels.size) for name, model in named.items()}
     train_y = None if train is None else checked_labels(train[1], "labels of train")
     n_features = len(drift.columns(X)) if X is not None else 0
@@ -128,16 +135,6 @@ def _variable(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_").lower() or "model"
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """What a table shows, half the width of its 95% interval, and what it is sorted by."""
-
-    text: str
-    key: float
-    best: bool = False
-    give: str = ""
-
-
 def write_page(
     board: Leaderboard,
     predictions: Mapping[str, Floats],
@@ -160,14 +157,14 @@ def write_page(
     """
     check_installed()
     weight = check_sample_weight(sample_weight, y.size)
-    rows = {_name(board, row): row for row in board.rows}
+    rows = {row_name(board, row): row for row in board.rows}
     amounts = {name: p for name, p in predictions.items() if name not in rows or rows[name].readout != "log_mean"}
     models = models or {}
     best = board.best(board.ranking) or board.rows[0]
     pairs, sure, drawn = {}, {}, {}
     overlays, of_models = pictures.Overlays(y, weight), pictures.OfModels(y, weight)
     with sorted_once(), quietly(), pictures.uncollected():
-        judge = Judge(board.ranking, y, weight, predictions[_name(board, best)])
+        judge = Judge(board.ranking, y, weight, predictions[row_name(board, best)])
         for name, p in predictions.items():  # model by model, so that each is sorted once
             pairs[name], sure[name] = xauc(y, p, weight), judge(p)
             overlays.add(name, p, amount=name in amounts)
@@ -181,7 +178,7 @@ def write_page(
         "winners": [*won[:1], *_chance(board, sure), *won[1:]],
         "meanings": MEANINGS,
         "heads": ["model", "XAUC", *(TITLES[metric] for metric in board.columns)],
-        "rows": _leaderboard(board, pairs, sure),
+        "rows": leaderboard_cells(board, pairs, sure),
         "overlays": compared,
         "models": [
             {
@@ -215,7 +212,7 @@ def write_comparison(
     notices: Sequence[str] = (),
 ) -> Path:
     """The page of what `gbreg.compare.compare` measured with ``keep_predictions=True``."""
-    predictions = {_name(board, row): board.predictions[row.loss, row.engine, row.readout] for row in board.rows}
+    predictions = {row_name(board, row): board.predictions[row.loss, row.engine, row.readout] for row in board.rows}
     return write_page(
         board,
         predictions,
@@ -231,57 +228,19 @@ def write_comparison(
     )
 
 
-def _name(board: Leaderboard, row: Row) -> str:
-    several = len({r.engine for r in board.rows}) > 1
-    return row.name + (f" on {row.engine}" if several else "")
-
-
 def _chance(board: Leaderboard, sure: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Whether the best ranking is better than the others by more than chance, where it is better than none."""
     best = board.best(board.ranking)
     others = [row for row in board.rows if row is not best and not math.isnan(getattr(row, board.ranking))]
     if best is None or not others or board.ranks_by_chance:
         return []
-    lead = {_name(board, row): getattr(best, board.ranking) - getattr(row, board.ranking) for row in others}
+    lead = {row_name(board, row): getattr(best, board.ranking) - getattr(row, board.ranking) for row in others}
     near = [name for name, by in lead.items() if by <= 1.96 * sure[name]["behind"]]
     how = "(95%, compared on the same rows, which are taken as independent)"
     if not near:
-        return [f"{_name(board, best)} ranks better than every other model by more than chance {how}."]
+        return [f"{row_name(board, best)} ranks better than every other model by more than chance {how}."]
     names = ", ".join(near[:5]) + (f" and {len(near) - 5} more" if len(near) > 5 else "")
-    return [f"Within chance, {names} {'ranks' if len(near) == 1 else 'rank'} as well as {_name(board, best)} {how}."]
-
-
-def _leaderboard(
-    board: Leaderboard, pairs: Mapping[str, float], found: Mapping[str, Mapping[str, float]]
-) -> list[list[_Cell]]:
-    best_pairs = max((v for v in pairs.values() if not math.isnan(v)), default=math.nan)
-    lines = []
-    for name, row in [*((_name(board, row), row) for row in board.rows), ("constant mean", board.baseline)]:
-        sure = found.get(name, {})
-        value = pairs.get(name, 0.5)
-        text = "-" if math.isnan(best_pairs) else f"{value:.4f}"
-        cells = [_Cell(name, 0.0), _Cell(text, _key(-value), value == best_pairs, _give(sure.get("xauc")))]
-        for metric in board.columns:
-            value = getattr(row, metric)
-            key = _key(math.nan if math.isnan(value) else badness(metric, value))
-            give = "" if math.isnan(value) else _give(sure.get(metric))
-            cells.append(_Cell(cell(metric, value), key, board.best(metric) is row, give))
-        lines.append(cells)
-    return lines
-
-
-def _key(badness: float) -> float:
-    """What JavaScript sorts by; no value comes last."""
-    return 1e300 if math.isnan(badness) else min(badness, 1e300)
-
-
-def _give(error: float | None) -> str:
-    """Half the width of the 95% interval, in two digits."""
-    if error is None or math.isnan(error):
-        return ""
-    half = 1.96 * error
-    digits = 1 - math.floor(math.log10(half)) if half > 0 else 0
-    return f"{half:,.{max(digits, 0)}f}" if digits < 7 else f"{half:.1e}"
+    return [f"Within chance, {names} {'ranks' if len(near) == 1 else 'rank'} as well as {row_name(board, best)} {how}."]
 
 
 def _model_note(predicted: Floats) -> str:

@@ -39,7 +39,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _blank() -> Any:
+def blank() -> Any:
     """A figure of one axes, with margins in inches: a layout engine draws everything twice."""
     from matplotlib.figure import Figure
 
@@ -54,7 +54,7 @@ def _set_margins(figure: Any, height: float, below: float = 0.5, left: float = 0
     figure.subplots_adjust(left / WIDTH, below / height, 1.0 - 0.2 / WIDTH, 1.0 - 0.1 / height)
 
 
-def _finished(figure: Any) -> str:
+def finished(figure: Any) -> str:
     """The figure as a data URI, with room for the axis' title beside long ticks, and for a legend below the axes."""
     (ax,) = figure.axes
     axis = ax.yaxis
@@ -83,6 +83,7 @@ class Overlays:
 
     def __init__(self, y: Floats, weight: Floats | None) -> None:
         self._y, self._weight = y, weight
+        self._alike = True
         shown: list[tuple[Any, bool, str, str]] = [
             (CalibrationDisplay, True, "Calibration",
              "On the dashed line, amounts add up at every level; above it, predictions are too low."),
@@ -92,24 +93,30 @@ class Overlays:
             (GainDisplay, bool((y > 0).any() and y.min() >= 0), "Gain",
              "How much of the total lies in the rows ranked first: higher is better."),
         ]  # fmt: skip
-        self._shown = [(display, title, words, _blank()) for display, can, title, words in shown if can]
+        self._shown = [(display, title, words, blank()) for display, can, title, words in shown if can]
         for *_, figure in self._shown:
             figure.axes[0]._gbreg_legend_later = True  # one of all models, not one after each
 
-    def add(self, name: str, predicted: Floats, *, amount: bool = True) -> None:
-        """Draw a model; by the order of its predictions alone, if they are no amounts."""
+    def add(self, name: str, predicted: Floats, *, amount: bool = True, rows: tuple[Floats, Floats] | None = None) -> None:
+        """Draw a model; by the order of its predictions alone, if they are no amounts. `rows`: other labels and weights."""
+        y, weight = (self._y, self._weight) if rows is None else rows
+        self._alike = self._alike and rows is None
         for display, _, _, figure in self._shown:
+            if display is not CalibrationDisplay and not (y > 0).any():
+                continue
             if amount or display is GainDisplay:
                 longest = LONGEST_NAME - 2 * (display is ErrorRatioDisplay)  # which has more to say
                 called = shortened(name, longest)
-                display.from_predictions(self._y, predicted, sample_weight=self._weight, name=called, ax=figure.axes[0])
+                display.from_predictions(y, predicted, sample_weight=weight, name=called, ax=figure.axes[0])
 
     def pictures(self) -> list[tuple[str, str, str]]:
         """(title, what to look for, picture) of each."""
         drawn = [shown for shown in self._shown if shown[-1].axes[0].has_data()]
         for *_, figure in drawn:
+            if not self._alike:
+                style.drop_reference(figure.axes[0], "best possible")
             style.legend(figure.axes[0])
-        return [(title, words, _finished(figure)) for _, title, words, figure in drawn]
+        return [(title, words, finished(figure)) for _, title, words, figure in drawn]
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
@@ -136,10 +143,10 @@ class OfModels:
         found = []
         for what, display, given in shown:
             if display not in self._figures:
-                self._figures[display] = _blank()
+                self._figures[display] = blank()
             figure = self._figures[display]
             _set_margins(figure, HEIGHT)
             display.from_predictions(self._y, given, sample_weight=self._weight, ax=figure.axes[0])
-            found.append((what, _finished(figure)))
+            found.append((what, finished(figure)))
             style.clear(figure.axes[0])
         return found
