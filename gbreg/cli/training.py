@@ -129,6 +129,12 @@ def _compare_and_report(
     segment: Any = None,
 ) -> None:
     """Train, print, and write the files."""
+    from gbreg.estimators.parts import check_constraints
+
+    try:
+        check_constraints(estimator, rows.train_X)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     folder = None if out is None else make_folder(out, "--out")
     notices = [*rows.notices, *notices]
     for notice in notices:

@@ -22,6 +22,7 @@ from gbreg.compare.results import Profile, Row, Skipped, measured
 from gbreg.compare.run import Data, as_skipped, boosting_of, grouped, planned, trained, warm_up, width
 from gbreg.estimators import GBRegressor, HorizonRegressor
 from gbreg.estimators.cumulative import as_cumulative, check_known, increments
+from gbreg.estimators.parts import check_constraints
 from gbreg.metrics.base import quietly
 
 
@@ -119,6 +120,7 @@ def compare_horizons(
     template = GBRegressor(random_state=0) if estimator is None else estimator
     shown = boosting_of(template)
     shown._validate_params()
+    check_constraints(shown, train_X)
     left: list[tuple[str, str]] = []
     if losses is None:
         losses, left = models.default_models()

@@ -17,7 +17,7 @@ from gbreg._checks import Floats, check_fitted, check_horizons, check_sample_wei
 from gbreg._columns import check_features, column_names, take_rows, with_column
 from gbreg._compat import HasMethods
 from gbreg.estimators.cumulative import as_cumulative, check_known, increments
-from gbreg.estimators.model import Model, check_distributional, fitted_boosters_in
+from gbreg.estimators.model import Model, boosters_in, check_distributional, fitted_boosters_in
 from gbreg.estimators.parts import as_sets, fit_part, splits
 from gbreg.estimators.readout import Functional
 from gbreg.estimators.rows import check_groups
@@ -57,6 +57,9 @@ class HorizonRegressor(Model):
 
     Increments below 0, which an estimator such as ``GBRegressor("squared_error")`` predicts for some rows, are raised to 0,
     and the sum of predictions with them. Losses on the log link, hurdles and buckets predict none.
+
+    Monotone constraints of the estimator hold at every horizon, for they hold for all increments; not with `chain`, which
+    refuses them.
 
     Means add up, so with an unbiased estimator predictions are unbiased at every horizon. Medians and quantiles do not add
     up: they are refused.
@@ -184,6 +187,11 @@ class HorizonRegressor(Model):
         """Pairs of indices (rows that train, rows held out) that hold each row out once; none without a need for them."""
         if not self.chain or len(self.horizons) == 1:
             return []
+        if any(booster.constraints() for booster in boosters_in(self.estimator)):
+            raise ValueError(
+                "chain=True: predictions of earlier horizons, which depend on all columns, lead around the estimator's "
+                "monotone constraints: leave those out, or set chain=False, with which they hold at every horizon"
+            )
         index = np.arange(len(y))
         folds = [(index[train], index[test]) for train, test in splits(self.cv, len(y), y, groups)]
         held = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))

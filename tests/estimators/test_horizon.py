@@ -266,6 +266,20 @@ def test_categories_and_missing_values(engine):
     assert (paris.sum(axis=0) > rome.sum(axis=0)).all()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_monotone_constraints_hold_at_every_horizon(engine):
+    X, y = cohorts()
+    part = poisson(engine, monotone={0: 1})
+    model = HorizonRegressor(part).fit(X, y)
+    rising = np.tile(X[:50], (40, 1))
+    rising[:, 0] = np.repeat(np.linspace(-3, 3, 40), 50)
+    predicted = model.predict(rising).reshape(40, 50, 3)
+    assert (np.diff(predicted, axis=0) >= 0).all()
+    assert np.ptp(predicted) > 1
+    with pytest.raises(ValueError, match=r"chain=True: predictions of earlier horizons, .* around the estimator's monotone"):
+        HorizonRegressor(part, chain=True).fit(X, y)
+
+
 def test_means_are_read_and_nothing_else():
     X, y = cohorts()
     model = HorizonRegressor(BucketRegressor(n_buckets=8, **SMALL)).fit(X, y)
