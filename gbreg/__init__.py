@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gbreg._callables import objective as objective
     from gbreg.estimators import BucketRegressor as BucketRegressor
     from gbreg.estimators import CalibratedRegressor as CalibratedRegressor
+    from gbreg.estimators import ColdStartRegressor as ColdStartRegressor
     from gbreg.estimators import D2QRegressor as D2QRegressor
     from gbreg.estimators import GBRegressor as GBRegressor
     from gbreg.estimators import HorizonRegressor as HorizonRegressor
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "BucketRegressor": "gbreg.estimators",
     "CalibratedRegressor": "gbreg.estimators",
+    "ColdStartRegressor": "gbreg.estimators",
     "D2QRegressor": "gbreg.estimators",
     "GBRegressor": "gbreg.estimators",
     "HorizonRegressor": "gbreg.estimators",

@@ -173,6 +173,29 @@ def test_windows_that_end_after_training_are_not_known():
     np.testing.assert_array_equal(frame.complete, world.complete)
 
 
+@pytest.mark.parametrize("make", [make_gmv, make_watch_time])
+def test_new_users_may_answer_otherwise(make):
+    same, turned = (make(2_000, cold_share=0.3, cold_slope=slope, random_state=0) for slope in (1.0, -1.0))
+    np.testing.assert_array_equal(same.data, turned.data)
+    np.testing.assert_array_equal(same.mean == turned.mean, ~same.cold)
+    np.testing.assert_array_equal(same.activity, turned.activity)
+    assert set(same.activity[same.cold]) == {0, 1, 2, 3}
+    assert same.activity[~same.cold].min() >= 10
+    x1 = same.data[:, same.feature_names.index("x1")][same.cold]
+    signs = [np.sign(np.corrcoef(x1, world.probability[world.cold])[0, 1]) for world in (same, turned)]
+    assert signs == [1.0, -1.0]
+
+
+def test_activities_take_no_draws_from_the_others():
+    rng = np.random.Generator(np.random.PCG64(0))
+    first = make_gmv(5, random_state=rng)
+    assert not first.cold.any()
+    again = np.random.Generator(np.random.PCG64(0))
+    again.standard_normal((5, 8))
+    first.resample(again)
+    assert rng.bit_generator.state == again.bit_generator.state
+
+
 def test_gmv_peaks_at_its_prices():
     world = make_gmv(20_000, peak_share=0.4, random_state=0)
     paid = world.target[world.target > 0]
@@ -202,6 +225,8 @@ def test_as_frame(make):
         (make_ltv, {"horizons": (30,), "span": 0.0}, "span=0.0 must be positive"),
         (make_watch_time, {"sigma": 0.0}, "sigma=0.0 must be positive"),
         (make_watch_time, {"drift": np.inf}, "drift=inf must be finite"),
+        (make_gmv, {"cold_slope": np.nan}, "cold_slope=nan must be finite"),
+        (make_gmv, {"cold_share": -0.1}, "cold_share=-0.1 must lie in"),
         (make_watch_time, {"median_length": 0.0}, "median_length=0.0 must be positive"),
     ],
 )

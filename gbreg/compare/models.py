@@ -24,7 +24,7 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "transformed_squared_error": ({}, {"smearing": False}),
 }
 # The estimators of the default roster that are more than one loss.
-_WORDS = ("hurdle:loss=gamma", *(word for word in BY_WORD if word not in ("hurdle", "d2q")))
+_WORDS = ("hurdle:loss=gamma", *(word for word in BY_WORD if word not in ("hurdle", "d2q", "coldstart")))
 # Losses that answer a question of their own: with default parameters each repeats a loss already in the roster.
 _TWINS = {"quantile": "absolute_error", "expectile": "squared_error"}
 # Losses that are parts of an estimator of the roster.

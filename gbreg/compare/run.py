@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -257,7 +258,9 @@ def warm_up(model: Any, data: Data) -> None:
     model = model.columnless()
     for part in model.boosters():
         part.set_params(n_estimators=1, monotone=None)
-    model.fit(np.linspace(0, 1, n).reshape(-1, 1), few, **{name: np.ones(n) for name in carried_of(data.train_X)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would say nothing of the table
+        model.fit(np.linspace(0, 1, n).reshape(-1, 1), few, **{name: np.ones(n) for name in carried_of(data.train_X)})
 
 
 def _measure(data: Data, predicted: Floats, metrics: Sequence[str]) -> dict[str, Any]:

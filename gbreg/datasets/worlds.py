@@ -24,6 +24,7 @@ def make_watch_time(
     zero_share: float = 0.1,
     sigma: float = 0.8,
     cold_share: float = 0.1,
+    cold_slope: float = 1.0,
     median_length: float = 60.0,
     drift: float = 0.0,
     as_frame: bool = False,
@@ -45,6 +46,8 @@ def make_watch_time(
         Standard deviation of the log of the seconds that would be watched of an endless video.
     cold_share : float in [0, 1], default 0.1
         Share of new users: x2 and x3, which come from a user's history, are missing (NaN) and mean nothing.
+    cold_slope : float, default 1.0
+        What x1 does to the liking of new users, in units of what it does to that of others: at -1.0 the opposite.
     median_length : float > 0, default 60.0
         Of the videos, in seconds; lengths lie between a twelfth and 30 times that. For films and live streams, 600.
     drift : float, default 0.0
@@ -58,7 +61,7 @@ def make_watch_time(
     -------
     Bunch
         As of `make_gmv`, and of shape (n_samples,): `duration`; `interest`, how much the user likes the video;
-        `censored`, whether it was watched to the end; `cold`, whether the user is new.
+        `censored`, whether it was watched to the end.
 
     Examples
     --------
@@ -67,20 +70,20 @@ def make_watch_time(
     ((2000, 8), '0.17 watched to the end')
     """
     rng, x = _features(n_samples, n_features, "duration", random_state)
-    _check_laws(zero_share=zero_share, sigma=sigma, drift=drift)
+    _check_laws(zero_share=zero_share, sigma=sigma, drift=drift, cold_slope=cold_slope)
     if not 0 < median_length < np.inf:
         raise ValueError(f"median_length={median_length!r} must be positive and finite: seconds, 60.0 for short videos")
     duration = np.clip(np.exp(np.log(median_length) + x[:, 0]).round(), median_length / 12, 30 * median_length)
     x[:, 0] = duration
     cold = _forget(x, [2, 3], cold_share, rng)
     user = np.where(cold, 0.0, np.sin(2 * x[:, 2]) + 0.8 * x[:, 1] * x[:, 3])
-    interest = 0.5 * x[:, 1] + 0.5 * user
+    interest = 0.5 * np.where(cold, cold_slope, 1.0) * x[:, 1] + 0.5 * user
     m = np.log(25) + 0.7 * np.log(duration / 60) + 0.8 * interest + drift * _time(n_samples)
     part = LogNormal(m, np.full(n_samples, sigma), cap=duration)
     law = Mixture([expit(logit(1 - zero_share) + interest)], [part])
     world = _world(law, x, ["duration"], as_frame, rng)
     censored = np.asarray(world.target) == duration
-    world.update(duration=duration, interest=interest, censored=censored, cold=cold)
+    world.update(duration=duration, interest=interest, censored=censored, cold=cold, activity=_activity(cold, rng))
     return world
 
 
@@ -93,6 +96,8 @@ def make_gmv(
     peak_share: float = 0.4,
     tail_share: float = 0.05,
     tail_index: float = 2.5,
+    cold_share: float = 0.0,
+    cold_slope: float = 1.0,
     drift: float = 0.0,
     as_frame: bool = False,
     random_state: Seed = None,
@@ -113,6 +118,10 @@ def make_gmv(
         are likelier) and in the tail; together at most 1.
     tail_index : float > 1, default 2.5
         Of the Pareto tail: moments below this one are finite.
+    cold_share : float in [0, 1], default 0.0
+        Share of new users: x3 and x4, which come from a user's history, are missing (NaN) and mean nothing.
+    cold_slope : float, default 1.0
+        What x1 does to new users, whether they buy and how much, in units of what it does to others: at -1.0 the opposite.
     drift : float, default 0.0
         By how much the log of the amounts rises from the first row to the last. Rows are in the order of time.
     as_frame : bool, default False
@@ -125,8 +134,9 @@ def make_gmv(
     Bunch
         `data` of shape (n_samples, n_features) and its `feature_names`; of shape (n_samples,): `target`,
         `sample_weight` (of mean 1, from the last feature: no matter to the law), `time` in [0, 1), `split` ("train"
-        before time 0.75, else "test"), and the truth given features and time, `mean` = E[y] and `probability` =
-        P(y > 0). Functions: ``quantile(q)``, of shape (n_samples,) or (n_samples, n_levels), and
+        before time 0.75, else "test"), `cold` (whether the user is new), `activity` (how often a user was seen before: 0
+        to 3 times a new one, others 10 times or more), and the truth given features and time, `mean` = E[y] and
+        `probability` = P(y > 0). Functions: ``quantile(q)``, of shape (n_samples,) or (n_samples, n_levels), and
         ``resample(random_state)``, other labels of the same rows.
 
     Examples
@@ -136,14 +146,19 @@ def make_gmv(
     '0.42 buy, 0.42 should'
     """
     rng, x = _features(n_samples, n_features, "x1", random_state)
-    _check_laws(zero_share=zero_share, sigma=sigma, drift=drift)
+    _check_laws(zero_share=zero_share, sigma=sigma, drift=drift, cold_slope=cold_slope)
     _check_tail(tail_share, tail_index, peak_share)
-    buys = expit(logit(1 - zero_share) + 0.8 * x[:, 0] + 0.5 * np.sin(2 * x[:, 1]) + 0.4 * x[:, 2])
-    m = np.log(50) + 0.5 * x[:, 0] + 0.5 * x[:, 1] * x[:, 2] + 0.4 * np.abs(x[:, 3]) + drift * _time(n_samples)
+    cold = _forget(x, [2, 3], cold_share, rng) if cold_share else np.zeros(n_samples, dtype=bool)
+    visits, spent = (np.where(cold, 0.0, x[:, j]) for j in (2, 3))
+    own = np.where(cold, cold_slope, 1.0) * x[:, 0]
+    buys = expit(logit(1 - zero_share) + 0.8 * own + 0.5 * np.sin(2 * x[:, 1]) + 0.4 * visits)
+    m = np.log(50) + 0.5 * own + 0.5 * x[:, 1] * visits + 0.4 * np.abs(spent) + drift * _time(n_samples)
     near = softmax(-((np.log(PRICES) - m[:, None]) ** 2), axis=1)
     body, tail = _body_and_tail(m, np.full(n_samples, sigma), tail_index)
     weights = [buys * (1 - peak_share - tail_share), buys * tail_share, *(buys * peak_share * near.T)]
-    return _world(Mixture(weights, [body, tail, *map(Price, PRICES)]), x, [], as_frame, rng)
+    world = _world(Mixture(weights, [body, tail, *map(Price, PRICES)]), x, [], as_frame, rng)
+    world.update(cold=cold, activity=_activity(cold, rng))
+    return world
 
 
 def make_ltv(
@@ -196,7 +211,7 @@ def make_ltv(
     Returns
     -------
     Bunch
-        As of `make_gmv`, and `cold` of shape (n_samples,): whether the customer is new. With horizons `target`, `mean`,
+        As of `make_gmv`, without `activity`. With horizons `target`, `mean`,
         `probability` and what ``resample`` draws have the shape (n_samples, n_horizons), and there is no ``quantile``.
         `target` is NaN where a row of "train" has a window that is not complete; `complete` holds all sums.
 
@@ -258,13 +273,15 @@ def _features(n_samples: int, n_features: int, first: str, random_state: Seed) -
     return rng, rng.standard_normal((n_samples, n_features))
 
 
-def _check_laws(*, zero_share: float, sigma: float, drift: float) -> None:
+def _check_laws(*, zero_share: float, sigma: float, drift: float, cold_slope: float = 1.0) -> None:
     if not 0 < zero_share < 1:
         raise ValueError(f"zero_share={zero_share!r} must lie in (0, 1): for hardly any zeros, 1e-9")
     if not 0 < sigma < np.inf:
         raise ValueError(f"sigma={sigma!r} must be positive and finite: a log's standard deviation, say 1.0")
     if not np.isfinite(drift):
         raise ValueError(f"drift={drift!r} must be finite: 0.0 is none")
+    if not np.isfinite(cold_slope):
+        raise ValueError(f"cold_slope={cold_slope!r} must be finite: 1.0 for new users like all others")
 
 
 def _check_tail(tail_share: float, tail_index: float, peak_share: float = 0.0) -> None:
@@ -284,6 +301,12 @@ def _forget(x: Floats, columns: list[int], cold_share: float, rng: np.random.Gen
     cold = rng.random(len(x)) < cold_share
     x[np.ix_(cold, np.array(columns))] = np.nan
     return cold
+
+
+def _activity(cold: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each user was seen before, from a stream of its own: all other draws are as they were without it."""
+    own = rng.spawn(1)[0]
+    return np.where(cold, own.integers(0, 4, cold.size), 10 + own.geometric(0.02, cold.size))
 
 
 def _time(n_samples: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from gbreg.estimators.bucket import BucketRegressor
 from gbreg.estimators.calibrated import CalibratedRegressor
+from gbreg.estimators.cold_start import ColdStartRegressor
 from gbreg.estimators.d2q import D2QRegressor
 from gbreg.estimators.horizon import HorizonRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
@@ -14,6 +15,7 @@ from gbreg.estimators.ziln import ZILNRegressor
 __all__ = [
     "BucketRegressor",
     "CalibratedRegressor",
+    "ColdStartRegressor",
     "D2QRegressor",
     "GBRegressor",
     "HorizonRegressor",
