@@ -1,13 +1,14 @@
 """One target at several horizons: increments, against a model for each horizon, and against dropping young customers.
 
-``python -m tests.benchmarks.horizons FOLDER [--seeds N] [--loss poisson] [--split validation|test]``
+``python -m tests.benchmarks.horizons FOLDER [--seeds N] [--loss poisson] [--overfit] [--split validation|test]``
 
 FOLDER holds retail2_ltv.parquet: customers on the first of each month, with all they have spent so far. What they spend in
 the next one, two and three months is the difference of two such totals, of about 30, 60 and 90 days. On a day of training
 the windows of the last three months are not complete. Every way is judged on the customers of those months (the youngest
 cohorts, whose truth came later), of a fifth of the customers, of whom no row trains, another fifth for every seed; and on
 all customers of the day itself. With ``--split validation`` the day is one of those from 2010-11 to 2011-03, all of whose
-windows end before the test rows begin; with ``test`` it is 2011-06. Models have 100 rounds, learning rate 0.05.
+windows end before the test rows begin; with ``test`` it is 2011-06. Models stop early, on a tenth of the customers; with
+``--overfit`` they have 100 rounds. The learning rate is 0.05.
 """
 
 from __future__ import annotations
@@ -42,23 +43,27 @@ class Cohorts:
 
     X: Any
     y: Floats
+    customer: Any
     judged: dict[str, tuple[Any, Floats]]
 
-
-def _drop(model: Any, data: Cohorts) -> Any:
-    whole = ~np.isnan(data.y).any(axis=1)
-    return HorizonRegressor(model, HORIZONS).fit(data.X[whole], data.y[whole]).predict
+    def fit(self, model: Any, rows: Any = slice(None), column: Any = slice(None)) -> Any:
+        """The model, fitted to those rows, customers held out whole."""
+        return model.fit(self.X[rows], self.y[rows, column], groups=self.customer[rows])
 
 
 def _separate(model: Any, data: Cohorts) -> Any:
     known = ~np.isnan(data.y)
-    each = [clone(model).fit(data.X[known[:, j]], data.y[known[:, j], j]) for j in range(len(HORIZONS))]
+    each = [data.fit(clone(model), known[:, j], j) for j in range(len(HORIZONS))]
     return lambda X: np.column_stack([one.predict(X) for one in each])
 
 
+def _drop(model: Any, data: Cohorts) -> Any:
+    return data.fit(HorizonRegressor(model, HORIZONS), ~np.isnan(data.y).any(axis=1)).predict
+
+
 WAYS: dict[str, Callable[[Any, Cohorts], Any]] = {
-    "increments": lambda model, data: HorizonRegressor(model, HORIZONS).fit(data.X, data.y).predict,
-    "increments, chained": lambda model, data: HorizonRegressor(model, HORIZONS, chain=True).fit(data.X, data.y).predict,
+    "increments": lambda model, data: data.fit(HorizonRegressor(model, HORIZONS)).predict,
+    "increments, chained": lambda model, data: data.fit(HorizonRegressor(model, HORIZONS, chain=True)).predict,
     "a model each": _separate,
     "increments, young dropped": _drop,
 }
@@ -84,7 +89,8 @@ def retail(folder: Path, day: str, seed: int) -> Cohorts:
     X = table.drop(columns=KEYS).assign(country=table["country"].cat.codes).to_numpy(dtype=float)
     judged = {"youngest": before & held & np.isnan(known[:, 2]), "new": (table["snapshot"] == today).to_numpy()}
     train = before & ~held
-    return Cohorts(X[train], known[train], {name: (X[rows], y[rows]) for name, rows in judged.items()})
+    customer = table["customer_id"].to_numpy()
+    return Cohorts(X[train], known[train], customer[train], {name: (X[rows], y[rows]) for name, rows in judged.items()})
 
 
 def drawn(n: int, drift: float, seed: int) -> Cohorts:
@@ -95,14 +101,13 @@ def drawn(n: int, drift: float, seed: int) -> Cohorts:
     train = before & ~held
     features = np.column_stack([world.data, world.time])
     judged = {"youngest": before & held & np.isnan(world.target[:, 2]), "new": ~before}
-    return Cohorts(
-        features[train], world.target[train], {name: (features[rows], world.mean[rows]) for name, rows in judged.items()}
-    )
+    truth = {name: (features[rows], world.mean[rows]) for name, rows in judged.items()}
+    return Cohorts(features[train], world.target[train], np.flatnonzero(train), truth)
 
 
-def measured(data: Cohorts, seed: int, loss: str) -> dict[str, dict[str, Floats]]:
+def measured(data: Cohorts, seed: int, **boosting: Any) -> dict[str, dict[str, Floats]]:
     """Of every way, on each kind of rows: the share of rows that cross, then Gini and PCOC at 30 and at 90 days."""
-    model = GBRegressor(loss, learning_rate=0.05, n_jobs=1, random_state=seed)
+    model = GBRegressor(**boosting, learning_rate=0.05, n_jobs=1, random_state=seed)
     found = {}
     for way, fitted in WAYS.items():
         predict = fitted(model, data)
@@ -121,11 +126,11 @@ def _averaged(found: list[dict[str, dict[str, Floats]]]) -> dict[str, dict[str, 
     }
 
 
-def _table(title: str, note: str, loss: str, worlds: Iterator[list[tuple[Cohorts, int]]]) -> Table:
+def _table(title: str, note: str, worlds: Iterator[list[tuple[Cohorts, int]]], **boosting: Any) -> Table:
     """A standard error is one over groups of worlds, of which each group counts by its mean."""
     columns = ("rows", "way", "rows that cross, %", "Gini at 30", "Gini at 90", "PCOC at 30", "PCOC at 90")
     table = Table(title, note, columns)
-    found = [_averaged([measured(data, seed, loss) for data, seed in group]) for group in worlds]
+    found = [_averaged([measured(data, seed, **boosting) for data, seed in group]) for group in worlds]
     for name in found[0]["increments"]:
         base = np.array([one["increments"][name] for one in found])
         for way in WAYS:
@@ -145,21 +150,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--loss", default="poisson")
+    parser.add_argument("--overfit", action="store_true", help="100 rounds instead of early stopping")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     given = parser.parse_args()
     brackets = "In brackets the difference to increments, with twice its standard error over"
     seeds = range(given.seeds)
+    stops = {"n_estimators": 100} if given.overfit else {"n_estimators": 300, "early_stopping_rounds": 20}
+    boosting = {"loss": given.loss, **stops}
     if given.split == "validation":
         worlds = ([(retail(given.folder, day, seed), seed) for seed in seeds] for day in VALIDATION_DAYS)
         note = f"Mean of {given.seeds} seeds on each of {', '.join(VALIDATION_DAYS)}. {brackets} days."
     else:
         worlds = ([(retail(given.folder, TEST_DAY, seed), seed)] for seed in seeds)
         note = f"Mean of {given.seeds} seeds on {TEST_DAY}. {brackets} seeds, which share most rows."
-    print(_table("retail2_ltv", note, given.loss, worlds).markdown(), flush=True)
+    print(_table("retail2_ltv", note, worlds, **boosting).markdown(), flush=True)
     for drift in (0.0, 1.0) if given.split == "validation" else ():
         worlds = ([(drawn(given.rows, drift, seed), seed)] for seed in seeds)
         note = f"{given.rows:,} rows, {given.seeds} seeds; Gini and PCOC against the true means. {brackets} seeds."
-        print(_table(f"make_ltv, drift {drift:g}", note, given.loss, worlds).markdown(), flush=True)
+        print(_table(f"make_ltv, drift {drift:g}", note, worlds, **boosting).markdown(), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, TimeSeriesSplit
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, TimeSeriesSplit, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gbreg import (
@@ -314,6 +314,9 @@ def test_clone_parameters_and_search():
     model = HorizonRegressor(poisson(), horizons=(30, 60, 90))
     search = GridSearchCV(model, {"estimator__n_estimators": [1, 20], "chain": [False]}, cv=2).fit(X, y)
     assert search.best_params_["estimator__n_estimators"] == 20
+    X, y = cohorts()
+    each = cross_val_score(model, X, y, cv=KFold(3, shuffle=True, random_state=0))  # labels that are not known among them
+    assert (each > 0).all()
     assert clone(model).set_params(horizons=(1, 2, 3), chain=True).get_params()["estimator__max_leaves"] == 8
     with pytest.raises(NotFittedError):
         model.predict(X)
