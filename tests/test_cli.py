@@ -287,6 +287,20 @@ def test_compare_and_tune_keep_to_signs_of_columns(folder, tmp_path):
     assert gbreg.load(saved).monotone == {"x": -1}
 
 
+def test_fit_takes_a_gate_for_cold_rows(folder, tmp_path):
+    """Of few rows here, so that the global model is all there is, and the command goes on saying so."""
+    model, out = tmp_path / "m.gbreg", tmp_path / "p.parquet"
+    common = ["--target", "amount", "--keep", "x,row_id", "--model", model, *FAST]
+    with pytest.warns(UserWarning, match="the global model predicts all rows"):
+        assert run("fit", folder / "t.parquet", *common, "--loss", "coldstart:gate=row_id,loss=tweedie").exit_code == 0
+    loaded = gbreg.load(model)
+    assert (loaded.gate, loaded.estimator.n_estimators, loaded.estimator_.loss_.name) == ("row_id", 5, "tweedie")
+    assert run("predict", folder / "t.csv", "--model", model, "--out", out).exit_code == 0
+    assert np.isfinite(tables.read_table(out)["prediction"].to_numpy()).all()
+    said = refused("fit", folder / "t.parquet", *common, "--loss", "coldstart")
+    assert "name it, as in coldstart:gate=n_orders,loss=poisson or coldstart:segment=country" in said
+
+
 FIT_ERRORS = {
     "sign": (["--monotone", "x=2"], "--monotone 'x=2' must be column=+1 or column=-1, such as price=+1,age=-1"),
     "sign twice": (["--monotone", "x=1,x=-1"], "--monotone names 'x' twice: give it one sign"),

@@ -17,7 +17,7 @@ from gbreg._checks import Floats, check_fitted, check_sample_weight, nearest
 from gbreg._columns import check_features, numeric_column, segment_column, take_rows
 from gbreg._compat import HasMethods, Interval
 from gbreg.estimators.base import BOOSTING_PARAMETERS
-from gbreg.estimators.gain import Part, keep_best, trial_of
+from gbreg.estimators.gain import Gate, Part, keep_best, trial_of, untried
 from gbreg.estimators.model import Model, labelled
 from gbreg.estimators.parts import as_sets, check_unconstrained, fit_part, splits
 from gbreg.estimators.regressor import GBRegressor
@@ -52,7 +52,7 @@ class ColdStartRegressor(Model):
     0 where that is below 0.05: these rows are predicted by the global model to the last bit. With `segment` every value of
     a column has its own booster, and g is 1 on its rows. Local boosters are trained on rows weighted by g, with the global
     raw score as offset. One is kept only if it lowers the loss of rows that neither it nor their global model saw by more
-    than two standard errors.
+    than 1.5 standard errors.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class ColdStartRegressor(Model):
     strength : float >= 0, default 100.0
         The rows at which a local booster counts half. n is ``sum(w)**2 / sum(w**2)`` of weights times gate.
     min_rows : int >= 1, default 200
-        With fewer rows of an open gate there is no booster.
+        With fewer rows of an open gate none is tried.
     cv : int, splitter or iterable of (train, test), default 5
         An int is a number of folds, of rows (of groups, if `fit` is given any) drawn at random, the same at each fit.
 
@@ -87,7 +87,7 @@ class ColdStartRegressor(Model):
     values_ : list
         What each is for: the scale of its gate, or its segment.
     trials_ : list of dict
-        Every local booster that was tried: "value" (scale or segment), "rows" of an open gate, "gain" (how much lower the
+        Every scale, and every segment of enough rows: "value", "rows" of an open gate, "gain" (how much lower the
         mean loss of those rows is, held out, in units of the loss), "error" (its standard error), "kept", and "why" not.
     column_index_ : int
         The column of activity or segments.
@@ -239,34 +239,29 @@ class ColdStartRegressor(Model):
         def fitted(of: Part) -> GBRegressor:
             return fit_part(self.estimator, of.X, of.y, of.weight, sets, callbacks, of.groups)  # type: ignore[no-any-return]
 
-        gates = dict(self._gates(column, rows.counts()))
-        tried = {value: (gate > 0).sum() >= self.min_rows for value, gate in gates.items()}
-        gained = {value: np.full(labels.size, np.nan) for value in gates if tried[value]}
-        index = np.arange(labels.size)
-        for inside, outside in splits(self.cv, labels.size, labels, rows.groups) if gained else ():
-            inside, outside = index[inside], index[outside]  # of masks too
-            seen, held = rows.take(inside), rows.take(outside)
-            part = fitted(seen)
-            for value, found in gained.items():
-                found[outside] = self._gain(part, (seen, gates[value][inside]), (held, gates[value][outside]))
-        self.trials_ = [
-            trial_of(value, gate, rows, gained[value]) if tried[value] else self._untried(value, gate)
-            for value, gate in gates.items()
-        ]
+        gates = [self._gate(column, value) for value in self._candidates(column, rows.counts())]
+        tried = [gate for gate in gates if gate.at.size >= self.min_rows]
+        gained = [np.full(gate.at.size, np.nan) for gate in tried]
+        for inside, outside in splits(self.cv, labels.size, labels, rows.groups) if tried else ():
+            part = fitted(rows.take(np.arange(labels.size)[inside]))
+            for gate, found in zip(tried, gained, strict=True):
+                found[gate.among(outside, labels.size)] = self._gain(part, rows, gate, inside, outside)
+        told = [trial_of(gate, rows, found) for gate, found in zip(tried, gained, strict=True)]
+        self.trials_ = [*(untried(gate, self.min_rows) for gate in gates if gate.at.size < self.min_rows), *told]
         if self.gate is not None:
-            keep_best(self.trials_)
+            keep_best(told)
         self.estimator_ = fitted(rows)
         self.locals_, self.shares_, self.values_ = [], [], []
-        for value in (trial["value"] for trial in self.trials_ if trial["kept"]):
-            local = self._local(self.estimator_, rows, gates[value])
+        for gate in (gate for gate, trial in zip(tried, told, strict=True) if trial["kept"]):
+            local = self._local(self.estimator_, rows, gate)
             if local is not None:
                 self.locals_.append(local)
-                self.shares_.append(self._share(rows, gates[value]))
-                self.values_.append(value)
+                self.shares_.append(self._share(rows, gate))
+                self.values_.append(gate.value)
         if not self.locals_:
             warnings.warn(
                 "ColdStartRegressor: the global model predicts all rows, for no local booster lowers the loss of held-out "
-                "rows by more than two standard errors (see trials_)",
+                "rows by more than 1.5 standard errors (see trials_)",
                 stacklevel=2,
             )
         return self
@@ -315,15 +310,18 @@ class ColdStartRegressor(Model):
     def _read(self, X: Any, which: Any) -> tuple[int, Any]:
         return segment_column(X, which, "segment") if self.gate is None else numeric_column(X, which, "gate")
 
-    def _gates(self, column: Any, counts: Floats) -> Iterator[tuple[Any, Floats]]:
-        """Every candidate, a scale or a segment, with its gate on the training rows."""
-        if self.gate is None:
-            known = column[column == column] if column.dtype.kind == "f" else column[[v is not None for v in column]]
-            candidates = np.unique(known).tolist()
-        else:
-            candidates = _scales(column, counts) if self.scale is None else [float(self.scale)]
-        for value in candidates:
-            yield value, self._opened(column, value)
+    def _candidates(self, column: Any, counts: Floats) -> list[Any]:
+        """The scales, or the segments of enough rows."""
+        if self.gate is not None:
+            return _scales(column, counts) if self.scale is None else [float(self.scale)]
+        known = column[column == column] if column.dtype.kind == "f" else column[[v is not None for v in column]]
+        values, n = np.unique(known, return_counts=True)
+        return values[n >= self.min_rows].tolist()  # type: ignore[no-any-return]
+
+    def _gate(self, column: Any, value: Any) -> Gate:
+        opened = self._opened(column, value)
+        at = np.flatnonzero(opened)
+        return Gate(value, at, opened[at])
 
     def _opened(self, column: Any, value: Any) -> Floats:
         """The gate of every row, in [0, 1]."""
@@ -333,36 +331,30 @@ class ColdStartRegressor(Model):
             g = 1.0 / (1.0 + (column / value) ** 4)
         return np.where(g >= SHUT, g, 0.0)  # of a missing activity too
 
-    def _share(self, rows: Part, gate: Floats) -> float:
-        w = gate * rows.counts()
+    def _share(self, rows: Part, gate: Gate) -> float:
+        w = gate.opened * rows.counts()[gate.at]
         size = w.sum() ** 2 / (w**2).sum()
         return float(size / (size + self.strength))
 
-    def _local(self, part: GBRegressor, rows: Part, gate: Floats) -> GBRegressor | None:
+    def _local(self, part: GBRegressor, rows: Part, gate: Gate) -> GBRegressor | None:
         """A booster of the rows of an open gate, on from a global model's raw score; None where nothing is to be learnt."""
-        weight = gate * rows.counts()
-        of = rows.take(np.flatnonzero(weight))
+        weight = gate.opened * rows.counts()[gate.at]
+        of = rows.take(gate.at[weight > 0])
         if of.y.size < 2 or np.ptp(of.y) == 0 or part.loss_.constant_ is not None:
             return None
         local: GBRegressor = clone(self.estimator).set_params(**{**LOCAL, **(self.local or {})})
         return local.fit(of.X, of.y, weight[weight > 0], offset=part.predict_raw(of.X), groups=of.groups)
 
-    def _gain(self, part: GBRegressor, seen: tuple[Part, Floats], held: tuple[Part, Floats]) -> Floats:
-        """By how much a local booster lowers the loss of every held-out row, NaN where its gate is shut."""
-        gained = np.full(held[1].size, np.nan)
-        at = np.flatnonzero(held[1])
-        local = self._local(part, *seen) if at.size else None
-        if local is not None:
-            of, gate = held[0].take(at), held[1][at]
-            raw = part.predict_raw(of.X)
-            step = gate * self._share(*seen) * local.predict_raw(of.X, offset=np.zeros(at.size))
-            gained[at] = part.loss_.value(of.y, raw) - part.loss_.value(of.y, raw + step)
-        return gained
-
-    def _untried(self, value: Any, gate: Floats) -> dict[str, Any]:
-        n = int((gate > 0).sum())
-        why = f"it has {n:,} rows, below min_rows={self.min_rows}"
-        return {"value": value, "rows": n, "gain": 0.0, "error": 0.0, "kept": False, "why": why}
+    def _gain(self, part: GBRegressor, rows: Part, gate: Gate, inside: Any, outside: Any) -> Any:
+        """By how much a local booster lowers the loss of every held-out row of an open gate, NaN where there is none."""
+        seen, held = gate.only(inside, rows.y.size), gate.only(outside, rows.y.size)
+        local = self._local(part, rows, seen) if held.at.size else None
+        if local is None:
+            return np.nan
+        of = rows.take(held.at)
+        raw = part.predict_raw(of.X)
+        step = held.opened * self._share(rows, seen) * local.predict_raw(of.X, offset=np.zeros(of.y.size))
+        return part.loss_.value(of.y, raw) - part.loss_.value(of.y, raw + step)
 
     def predict_raw(self, X: Any) -> Floats:
         """Complete raw scores, shape (n_samples,): the global model's, and what local boosters add."""

@@ -11,7 +11,7 @@ from gbreg._checks import Floats
 from gbreg._columns import take_rows
 
 # Standard errors by which held-out rows must gain.
-SURE = 2.0
+SURE = 1.5
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,55 @@ class Part:
         return np.ones(self.y.size) if self.weight is None else self.weight
 
 
-def trial_of(value: Any, gate: Floats, rows: Part, gained: Floats) -> dict[str, Any]:
-    """What is to be told of a local booster, by what it gained of held-out rows."""
-    trial = {"value": value, "rows": int((gate > 0).sum()), "gain": 0.0, "error": 0.0, "kept": False}
+@dataclass(frozen=True)
+class Gate:
+    """What a correction is for, the numbers of the rows whose gate is open, and how far, in (0, 1]."""
+
+    value: Any
+    at: Any
+    opened: Floats
+
+    def among(self, index: Any, n: int) -> Any:
+        """Which of its rows are among those of an index (or mask) of n rows."""
+        known = np.zeros(n, dtype=bool)
+        known[index] = True
+        return known[self.at]
+
+    def only(self, index: Any, n: int) -> Gate:
+        of = self.among(index, n)
+        return Gate(self.value, self.at[of], self.opened[of])
+
+
+def untried(gate: Gate, min_rows: int) -> dict[str, Any]:
+    """What is to be told of a correction with too few rows."""
+    n = gate.at.size
+    why = f"it has {n:,} rows, below min_rows={min_rows}"
+    return {"value": gate.value, "rows": n, "gain": 0.0, "error": 0.0, "kept": False, "why": why}
+
+
+def trial_of(gate: Gate, rows: Part, gained: Floats) -> dict[str, Any]:
+    """What is to be told of a correction by what it gained of its rows, NaN where that was not measured."""
+    trial = {"value": gate.value, "rows": gate.at.size, "gain": 0.0, "error": 0.0, "kept": False}
     measured = ~np.isnan(gained)
-    total = float(rows.counts()[measured].sum())
+    total = float(rows.counts()[gate.at[measured]].sum())
     if total == 0.0:
         return trial | {"why": "no fold has different labels to train on and rows to hold out"}
-    gain, error = _sum(gained, rows, measured)
+    gain, error = _sum(gate.at[measured], rows, gained[measured])
     trial |= {"gain": gain / total, "error": error / total}
     if gain <= SURE * error:
-        return trial | {"why": "held-out rows do not gain more than two standard errors"}
-    lost, chance = _sum(gained, rows, measured & (gate < 0.5))
+        return trial | {"why": "held-out rows do not gain more than 1.5 standard errors"}
+    warm = measured & (gate.opened < 0.5)
+    lost, chance = _sum(gate.at[warm], rows, gained[warm])
     if lost < -chance:
         return trial | {"why": "held-out rows of a gate below a half lose more than a standard error"}
     return trial | {"kept": True, "why": ""}
 
 
-def _sum(gained: Floats, rows: Part, mask: Any) -> tuple[float, float]:
+def _sum(at: Any, rows: Part, gained: Floats) -> tuple[float, float]:
     """The weighted sum over rows and its standard error, rows of one group taken together."""
-    each = (gained * rows.counts())[mask]
+    each = gained * rows.counts()[at]
     if rows.groups is not None and each.size:
-        each = np.bincount(np.unique(rows.groups[mask], return_inverse=True)[1], each)
+        each = np.bincount(np.unique(rows.groups[at], return_inverse=True)[1], each)
     error = float(each.std(ddof=1) * np.sqrt(each.size)) if each.size > 1 else np.inf
     return float(each.sum()), error
 

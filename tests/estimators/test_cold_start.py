@@ -23,7 +23,7 @@ from gbreg import BucketRegressor, CalibratedRegressor, ColdStartRegressor, GBRe
 from gbreg.compare import compare, parse_model
 from gbreg.datasets import make_gmv, make_watch_time
 from gbreg.engines import ENGINES
-from gbreg.estimators.gain import Part, trial_of
+from gbreg.estimators.gain import Gate, Part, trial_of
 from gbreg.losses import Huber
 from gbreg.tuning import tune
 from tests.engines.test_constraints import steepest_fall
@@ -91,9 +91,7 @@ def test_segments_have_boosters_of_their_own_and_others_the_global_one() -> None
     y = np.where(land == "b", -1.0, 1.0) * X["x"].to_numpy() + 0.5 * rng.normal(size=1600)
     model = ColdStartRegressor(small(**STUMPS), segment="land", cv=3).fit(X, y)
     assert model.values_ == ["a", "b"]
-    few = model.trials_[2]
-    assert (few["value"], few["kept"]) == ("few", False)
-    assert "below min_rows=200" in few["why"]
+    assert [trial["value"] for trial in model.trials_] == ["a", "b"]
     whole, raw = model.estimator_.predict_raw(X), model.predict_raw(X)
     np.testing.assert_array_equal(raw[land == "few"], whole[land == "few"])
     assert (raw[land == "b"] != whole[land == "b"]).all()
@@ -128,7 +126,7 @@ def test_without_a_difference_the_global_model_is_all_there_is(loss: str) -> Non
     np.testing.assert_array_equal(model.predict(X), model.estimator_.predict(X))
     np.testing.assert_array_equal(model.predict(X), small(loss, n_estimators=60).fit(X, y).predict(X))
     assert not any(trial["kept"] for trial in model.trials_)
-    assert "held-out rows do not gain more than two standard errors" in {trial["why"] for trial in model.trials_}
+    assert "held-out rows do not gain more than 1.5 standard errors" in {trial["why"] for trial in model.trials_}
 
 
 def test_of_several_scales_the_surest_is_kept() -> None:
@@ -137,7 +135,7 @@ def test_of_several_scales_the_surest_is_kept() -> None:
     assert 2 <= len(model.trials_) <= 4
     kept = [trial for trial in model.trials_ if trial["kept"]]
     assert [trial["value"] for trial in kept] == model.values_
-    assert kept[0]["gain"] > 2 * kept[0]["error"]
+    assert kept[0]["gain"] > 1.5 * kept[0]["error"]
     sure = [t["gain"] - t["error"] for t in model.trials_ if "below a half" not in t["why"]]
     assert kept[0]["gain"] - kept[0]["error"] == max(sure)
 
@@ -162,8 +160,9 @@ def test_rows_of_one_group_make_one_error() -> None:
     gained, copies = rng.normal(1.0, 5.0, 400), np.repeat(np.arange(400), 4)
     y, weight = np.zeros(1600), rng.uniform(0.5, 2.0, 400)[copies]
     one, four = (Part(None, y, weight, groups) for groups in (copies, None))
-    errors = [trial_of("a", np.ones(1600), of, gained[copies])["error"] for of in (one, four)]
-    alone = trial_of("a", np.ones(400), Part(None, y[:400], weight[::4], None), gained)
+    gates = [Gate("a", np.arange(n), np.ones(n)) for n in (400, 1600)]
+    errors = [trial_of(gates[1], of, gained[copies])["error"] for of in (one, four)]
+    alone = trial_of(gates[0], Part(None, y[:400], weight[::4], None), gained)
     assert errors[0] == pytest.approx(alone["error"])
     assert errors[1] == pytest.approx(alone["error"] / 2, rel=1e-2)
     assert alone["gain"] == pytest.approx(np.average(gained, weights=weight[::4]))
@@ -172,7 +171,7 @@ def test_rows_of_one_group_make_one_error() -> None:
 def test_a_gate_by_which_warm_rows_lose_is_shut() -> None:
     gate = np.repeat([1.0, 0.2], 500)
     gained = np.where(gate == 1.0, 1.0, -0.3) + np.random.default_rng(0).normal(size=1000)
-    trial = trial_of(3.0, gate, Part(None, np.zeros(1000), None, None), gained)
+    trial = trial_of(Gate(3.0, np.arange(1000), gate), Part(None, np.zeros(1000), None, None), gained)
     assert trial["gain"] > 2 * trial["error"]
     assert (trial["kept"], trial["why"]) == (False, "held-out rows of a gate below a half lose more than a standard error")
 
