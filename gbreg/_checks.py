@@ -97,7 +97,7 @@ def check_sample_weight(sample_weight: ArrayLike | None, n: int, name: str = "sa
 
 
 def check_carried(values: ArrayLike, name: str, n: int, called: str | None = None) -> Floats:
-    """Offsets, or exposures, which are positive, as float64 of shape (n,); `called` is what errors call them.
+    """Offsets, exposures, which are positive, or a mask, as float64 of shape (n,); `called` is what errors call them.
 
     Raises
     ------
@@ -105,12 +105,28 @@ def check_carried(values: ArrayLike, name: str, n: int, called: str | None = Non
         For another length, what is no number, missing or infinite, and an exposure that is not positive.
     """
     who = called or name
+    if name == "censored":
+        return check_mask(values, who, n).astype(np.float64)
     column = as_numbers(values, who)
     check_one_dimensional(column, who, n)
     check_finite(column, who, "drop or fill those rows")
     if name == "exposure":
         require(column > 0, who, "positive", "drop rows that were not exposed: their label says nothing")
     return column
+
+
+def check_mask(values: ArrayLike, who: str, n: int) -> NDArray[np.bool_]:
+    """A mask of shape (n,) from booleans, or numbers 0 and 1; `ValueError` for all else."""
+    given = np.asarray(values)
+    column = given if given.dtype == bool else as_numbers(given, who)
+    check_one_dimensional(column, who, n)
+    wrong = np.flatnonzero((column != 0) & (column != 1))
+    if wrong.size:
+        raise ValueError(
+            f"{who} must be true or false, or 1 or 0; {wrong.size:,} of {n:,} values are not (first at row {wrong[0]}: "
+            f"{column[wrong[0]]:g})"
+        )
+    return column.astype(bool)
 
 
 def check_inside(y: Floats, domain: Interval, who: str, way_out: str) -> None:

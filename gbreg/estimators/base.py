@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
@@ -21,7 +21,7 @@ from gbreg.engines.constraints import Monotone
 from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.monotone import check_kept
 from gbreg.estimators.readout import Functional
-from gbreg.estimators.rows import Sample, as_pairs, check_groups, check_same, hold_out, of_sets
+from gbreg.estimators.rows import Sample, as_pairs, asked_of, check_groups, check_same, hold_out, of_sets
 from gbreg.losses.base import Loss
 
 if TYPE_CHECKING:
@@ -73,10 +73,12 @@ class BoostedRegressor(Model, Trees, ABC):
         *,
         offset: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
+        censored: ArrayLike | None = None,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
         eval_offset: Any = None,
         eval_exposure: Any = None,
+        eval_censored: Any = None,
         groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
@@ -97,8 +99,12 @@ class BoostedRegressor(Model, Trees, ABC):
             How long or how often each row was seen, above 0: the years a policy ran, the days a customer was seen; needed at
             `predict` too. An offset of its logarithm: on the log link it multiplies what is predicted. In models of two
             parts it says whether there is anything (see `HurdleRegressor`). Losses of one output, and hurdles, take it.
+        censored : array-like of bool of shape (n_samples,), optional
+            Rows whose label is at least y: a video that was over, a customer whose days are not. What is predicted is then
+            the label that would have been. Of `LogNormal`, `ZILN`, `SoftmaxBuckets` of hard labels, `OrdinalBuckets` and
+            the presets made of them, without calibration.
         eval_set : (X, y) or list of them, optional
-        eval_sample_weight, eval_offset, eval_exposure : array or list of arrays, optional
+        eval_sample_weight, eval_offset, eval_exposure, eval_censored : array or list of arrays, optional
             Of the rows of `eval_set`.
         groups : array-like of shape (n_samples,), optional
             What must not be torn apart where rows are held out, such as customers: rows of one group share their future.
@@ -128,16 +134,17 @@ class BoostedRegressor(Model, Trees, ABC):
         monotone = self.constraints()
         calibrator = self._new_calibrator()
         self._begin()
-        carried = {"offset": offset, "exposure": exposure}
+        carried = {"offset": offset, "exposure": exposure, "censored": censored}
         rows = Sample.of(self, X, y, sample_weight, carried=carried)
         self.check_carried(rows.table.carried)
-        self.carried_ = tuple(rows.table.carried)
+        _check_uncalibrated(calibrator, rows.table.carried)
+        self.carried_ = asked_of(rows.table.carried)
         signs = self._placed(monotone, rows.table)
         check_columns(self, X, reset=True)
         rows = rows.named(getattr(self, "feature_names_in_", None))
         together = check_groups(groups, rows.y.size)
         self._learn(rows)
-        beside = {"offset": eval_offset, "exposure": eval_exposure}
+        beside = {"offset": eval_offset, "exposure": eval_exposure, "censored": eval_censored}
         watched = self._eval_sets(eval_set, eval_sample_weight, beside, rows.table)
         unseen, train = watched[:1], rows
         used = rows.counting
@@ -246,6 +253,14 @@ class BoostedRegressor(Model, Trees, ABC):
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         return tags
+
+
+def _check_uncalibrated(calibrator: AnyCalibrator | None, carried: Collection[str]) -> None:
+    if calibrator is not None and "censored" in carried:
+        raise ValueError(
+            f"censored: {calibrator!r} learns from whole labels, and those of censored rows are too low: leave calibration "
+            "out, or calibrate a fitted model on rows that were seen to the end (CalibratedRegressor(model, cv='prefit'))"
+        )
 
 
 def new_calibrator(method: str | AnyCalibrator, estimator: Any, argument: str) -> AnyCalibrator:

@@ -182,7 +182,7 @@ class CalibratedRegressor(Model):
             )
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         beside = {"offset": eval_offset, "exposure": eval_exposure}
-        sets = as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self), beside)
+        sets = as_sets(self, eval_set, eval_sample_weight, partial(as_labels, self), beside, carried_of(X))
         counts = weight
         if calibration_weight is not None:
             counts = check_sample_weight(calibration_weight, labels.size) * (1.0 if weight is None else weight)

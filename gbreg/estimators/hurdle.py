@@ -18,7 +18,7 @@ from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.estimators.model import Model, check_distributional
 from gbreg.estimators.parts import as_sets, check_both_ways, fit_part, rows_where
 from gbreg.estimators.regressor import GBRegressor
-from gbreg.estimators.rows import as_labels, carried_of, check_groups, read_with
+from gbreg.estimators.rows import as_labels, asked_of, carried_of, check_groups, read_with
 from gbreg.links import NON_NEGATIVE
 from gbreg.losses import Bernoulli, SoftmaxBuckets, get_loss
 
@@ -113,10 +113,12 @@ class HurdleRegressor(Model):
         *,
         offset: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
+        censored: ArrayLike | None = None,
         eval_set: Any = None,
         eval_sample_weight: Any = None,
         eval_offset: Any = None,
         eval_exposure: Any = None,
+        eval_censored: Any = None,
         groups: ArrayLike | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> Self:
@@ -133,10 +135,13 @@ class HurdleRegressor(Model):
             Refused: the two parts have no raw score in common.
         exposure : array-like of shape (n_samples,), optional
             Given to the part that `exposure_on` names.
+        censored : array-like of bool of shape (n_samples,), optional
+            Rows whose label is at least y, given to a regressor that takes them, see `GBRegressor.fit`. One that is at
+            least 0 says nothing, and the classifier goes without it.
         eval_set : (X, y) or list of them, optional
             Each part gets its own form of it, and stops early by itself; sets without positive labels are no use to the
             regressor, which goes without them.
-        eval_sample_weight, eval_exposure : array or list of arrays, optional
+        eval_sample_weight, eval_exposure, eval_censored : array or list of arrays, optional
             Of the rows of `eval_set`.
         groups : array-like of shape (n_samples,), optional
             Given to both parts: what they must not tear apart where they hold rows out.
@@ -155,23 +160,23 @@ class HurdleRegressor(Model):
         """
         self._validate_params()
         X = check_features(self, X, reset=True)
-        X = read_with(X, {"offset": offset, "exposure": exposure})
+        X = read_with(X, {"offset": offset, "exposure": exposure, "censored": censored})
         self.check_carried(carried_of(X))
-        self.carried_ = tuple(carried_of(X))
+        self.carried_ = asked_of(carried_of(X))
         labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         check_both_ways({"classifier": self.classifier, "regressor": self.regressor}, X)
         kept_together = check_groups(groups, labels.size)
-        beside = {"offset": eval_offset, "exposure": eval_exposure}
-        sets = as_sets(self, eval_set, eval_sample_weight, self._labels, beside)
-        positive = (labels > 0).astype(np.float64)
-        probability = float(np.average(positive, weights=weight))
+        beside = {"offset": eval_offset, "exposure": eval_exposure, "censored": eval_censored}
+        sets = as_sets(self, eval_set, eval_sample_weight, self._labels, beside, carried_of(X))
+        rows = self._whether((X, labels, weight))
+        probability = float(np.average(rows[1], weights=rows[2]))
         classifier = regressor = None
         if 0.0 < probability < 1.0:
-            whether = [(self._of_frequency(X_), (y_ > 0).astype(np.float64), w) for X_, y_, w in sets]
-            part = self._frequency()
-            classifier = fit_part(part, self._of_frequency(X), positive, weight, whether, callbacks, kept_together)
+            whether = [self._whether(s) for s in sets]
+            known = None if kept_together is None else kept_together[_is_known(X, labels)]
+            classifier = fit_part(self._frequency(), *rows, whether, callbacks, known)
         if probability > 0.0:
             how_much = [_positive((self._of_severity(X_), y_, w)) for X_, y_, w in sets if _is_positive(y_, w).any()]
             if kept_together is not None:
@@ -206,6 +211,14 @@ class HurdleRegressor(Model):
                 "offset: a HurdleRegressor has two raw scores, of whether and of how much: fit the two parts apart, or give "
                 "exposure="
             )
+        if "censored" in names:
+            if not isinstance(self.regressor, Model):
+                who = type(self.regressor).__name__
+                raise ValueError(f"censored: regressor={who} takes none: use a GBRegressor of LogNormal, or of buckets")
+            try:
+                self.regressor.check_carried(["censored"])
+            except ValueError as error:
+                raise ValueError(f"regressor: {error}") from error
         if "exposure" not in names:
             return
         parts = {"classifier": self._frequency(names), "regressor": self.regressor}
@@ -217,7 +230,7 @@ class HurdleRegressor(Model):
                 )
         which = "classifier" if self.exposure_on == "frequency" else "regressor"
         try:
-            parts[which].check_carried(names)
+            parts[which].check_carried(["exposure"])
         except ValueError as error:
             raise ValueError(f"{which}: {error}") from error
 
@@ -229,10 +242,15 @@ class HurdleRegressor(Model):
         return self.classifier
 
     def _of_frequency(self, X: Any) -> Any:
-        return X if self.exposure_on == "frequency" else _bare(X)
+        return _with_only(X, {"exposure"} if self.exposure_on == "frequency" else set())
 
     def _of_severity(self, X: Any) -> Any:
-        return X if self.exposure_on == "severity" else _bare(X)
+        return _with_only(X, {"censored", "exposure"} if self.exposure_on == "severity" else {"censored"})
+
+    def _whether(self, rows: tuple[Any, Floats, Floats | None]) -> tuple[Any, Floats, Floats | None]:
+        """The rows (X, whether y is positive, weight) of which that is known."""
+        X, y, weight = rows_where(_is_known(rows[0], rows[1]), *rows)
+        return self._of_frequency(X), (y > 0).astype(np.float64), weight
 
     def _labels(self, y: ArrayLike) -> Floats:
         labels = as_labels(self, y)
@@ -274,9 +292,17 @@ class HurdleRegressor(Model):
         return tags
 
 
-def _bare(X: Any) -> Any:
-    """X without what its rows bring beside their features."""
-    return replace(X, carried={}) if isinstance(X, Table) else X
+def _with_only(X: Any, names: Collection[str]) -> Any:
+    """X with no more than that of what its rows bring beside their features."""
+    if not carried_of(X):
+        return X
+    return replace(X, carried={name: values for name, values in X.carried.items() if name in names})
+
+
+def _is_known(X: Any, y: Floats) -> Any:
+    """Whether it is known of a row if its label is positive: not where that is censored at 0."""
+    censored = carried_of(X).get("censored")
+    return np.ones(y.size, dtype=bool) if censored is None else (censored == 0) | (y > 0)
 
 
 def _positive(rows: tuple[Any, Floats, Floats | None]) -> tuple[Any, Floats, Floats | None]:

@@ -48,6 +48,14 @@ def check_carried(estimator: Any, names: Collection[str]) -> None:
         raise ValueError(f"{next(iter(names))}: {who} takes none: use one of gbreg, such as GBRegressor")
 
 
+# Who takes what rows bring beside their features.
+_TAKERS = {
+    "offset": "use a GBRegressor with a loss of one output, such as GBRegressor('poisson')",
+    "exposure": "use a GBRegressor with a loss of one output, such as GBRegressor('poisson'), or a hurdle, such as "
+    "ZILNRegressor()",
+    "censored": "use ZILNRegressor, BucketRegressor, OrdinalRegressor, or a GBRegressor of their losses, such as "
+    "GBRegressor('log_normal')",
+}
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -195,10 +203,7 @@ class Model(Savable, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def check_carried(self, names: Collection[str]) -> None:
         """`ValueError` for what the model cannot take of the rows beside their features, by name."""
         for name in names:
-            raise ValueError(
-                f"{name}: {type(self).__name__} does not take it: use a GBRegressor with a loss of one output, such as "
-                "GBRegressor('poisson'), or a hurdle, which takes an exposure, such as ZILNRegressor()"
-            )
+            raise ValueError(f"{name}: {type(self).__name__} does not take it: {_TAKERS[name]}")
 
     def _carrying(self, X: Any, offset: Any, exposure: Any) -> Any:
         """X with what its rows bring, which must be what `fit` was given."""

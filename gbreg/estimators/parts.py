@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any
@@ -105,8 +105,12 @@ def as_sets(
     eval_sample_weight: Any,
     check_labels: Callable[[Any], Floats],
     carried: Mapping[str, Any] = MappingProxyType({}),
+    fitted: Collection[str] = (),
 ) -> list[tuple[Any, Floats, Floats | None]]:
-    """Evaluation sets as (X, y, weight), held to what the training data were; errors name the set."""
+    """Evaluation sets as (X, y, weight), held to what the training data were; errors name the set.
+
+    `carried` is what the rows of the sets bring beside their features, `fitted` what those of the training do.
+    """
     pairs = as_pairs(eval_set, eval_sample_weight)
     each = {name: of_sets(values, len(pairs), f"eval_{name}") for name, values in carried.items()}
     sets = []
@@ -114,7 +118,7 @@ def as_sets(
         try:
             X = check_features(estimator, X, reset=False)
             X = read_with(X, {name: values[i] for name, values in each.items()})
-            check_same(set(carried_of(X)), set(estimator.carried_), "eval_")
+            check_same(set(carried_of(X)), set(fitted), "eval_")
             labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             check_consistent_length(X, labels)
             sets.append((X, labels, None if weight is None else check_sample_weight(weight, len(labels))))
@@ -126,6 +130,8 @@ def as_sets(
 def rows_where(mask: Any, X: Any, y: Floats, weight: Floats | None) -> tuple[Any, Floats, Floats | None]:
     """The rows of a table or array, and of its labels and weights (or None), where the mask holds."""
     index = np.flatnonzero(mask)
+    if index.size == y.size:
+        return X, y, weight
     return take_rows(X, index), y[index], None if weight is None else weight[index]
 
 

@@ -19,7 +19,7 @@ from gbreg.estimators.base import BOOSTING_PARAMETERS, BoostedRegressor
 from gbreg.estimators.hurdle import HurdleRegressor
 from gbreg.estimators.readout import READOUTS, Functional
 from gbreg.estimators.regressor import GBRegressor
-from gbreg.estimators.rows import Sample
+from gbreg.estimators.rows import Sample, asked_of
 from gbreg.links import NON_NEGATIVE, Interval
 from gbreg.losses import get_loss
 from gbreg.losses.base import Loss
@@ -65,7 +65,8 @@ class Preset(BoostedRegressor, ABC):
         if isinstance(model, HurdleRegressor):
             model.check_carried(names)
         else:
-            super().check_carried(names)
+            super().check_carried(asked_of(names))
+            model.check_carried(names)
 
     def searched_loss(self, y: Floats | None) -> tuple[str, Loss, Floats | None]:
         model = self._model()

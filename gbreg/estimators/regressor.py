@@ -36,10 +36,11 @@ from gbreg.estimators.base import BoostedRegressor
 from gbreg.estimators.model import labelled
 from gbreg.estimators.monotone import check_order
 from gbreg.estimators.progress import progress
-from gbreg.estimators.rows import Sample
+from gbreg.estimators.rows import Sample, asked_of
 from gbreg.links import Interval
 from gbreg.losses import NativeForm, get_loss
 from gbreg.losses.base import Loss
+from gbreg.losses.censoring import signed
 from gbreg.losses.vector import VectorLoss
 from gbreg.metrics import directed
 from gbreg.metrics.base import quietly
@@ -203,12 +204,24 @@ class GBRegressor(BoostedRegressor):
 
     def check_carried(self, names: Collection[str]) -> None:
         loss = get_loss(self.loss)
-        for name in names if isinstance(loss, VectorLoss) else ():
+        if "censored" in names:
+            self._check_censored(loss)
+        for name in asked_of(names) if isinstance(loss, VectorLoss) else ():
             raise ValueError(f"{name}: {loss!r} has several outputs: use a loss of one, such as 'poisson' or 'tweedie'")
         if "exposure" in names and not loss.link_.log_rate:
             raise ValueError(
                 f"exposure multiplies a rate, which link={loss.link_.name!r} of {loss!r} has no place for: use a loss on "
                 "link='log', 'cloglog' for whether anything happens, or offset=, which is added to raw scores"
+            )
+
+    def _check_censored(self, loss: Loss) -> None:
+        if not isinstance(loss, VectorLoss):
+            super().check_carried(["censored"])
+        loss.check_censored()
+        if self._metrics():
+            raise ValueError(
+                f"censored: eval_metric={self.eval_metric!r} would take the labels of censored rows for whole: use 'loss', "
+                "which does not"
             )
 
     def check_labels(self, y: Floats) -> None:
@@ -217,12 +230,13 @@ class GBRegressor(BoostedRegressor):
         loss.check_labels(y)
 
     def _train(self, rows: Sample, watched: list[Sample], callbacks: Sequence[Any] | None) -> None:
-        train = self._coded(rows.take(rows.counting))
+        rows = rows.take(rows.counting)
+        hidden = any(part.censored is not None and part.censored.any() for part in (rows, *watched))
+        train = self._coded(rows, hidden)
         loss: TrainableLoss = clone(get_loss(self.loss))
-        if train.X.offset is None or isinstance(loss, VectorLoss):  # which takes none
-            loss.fit(train.y, train.weight)
-        else:
-            loss.fit(train.y, train.weight, train.X.offset)
+        brought: dict[str, Any] = {"censored": rows.censored if hidden else None, "offset": train.X.offset}
+        # A user's own loss need not take what no row brings.
+        loss.fit(rows.y, rows.weight, **{name: values for name, values in brought.items() if values is not None})
         if self.constraints():
             check_order(loss, self._new_calibrator())
         self.loss_ = loss
@@ -234,21 +248,22 @@ class GBRegressor(BoostedRegressor):
         if loss.constant_ is None:
             with self._progress() as shown:
                 on_round, of_engine = _listeners(callbacks or (), shown)
-                sets = [self._coded(held) for held in watched]
+                sets = [self._coded(held, hidden) for held in watched]
                 with quietly():  # the best constant, the first candidate, puts nothing in order
                     monitor = Monitor(loss, sets, self._metrics(), self.early_stopping_rounds, on_round)
                 self._boost(train, monitor, form, of_engine)
 
-    def _coded(self, rows: Sample) -> Rows:
-        """As the engine takes them."""
-        return Rows(self._matrix(rows.table), rows.y, rows.weight)
+    def _coded(self, rows: Sample, hidden: bool) -> Rows:
+        """As the engine takes them: where some labels are censored, with the sign of those turned."""
+        y = signed(rows.y, rows.censored) if hidden else rows.y
+        return Rows(self._matrix(rows.table), y, rows.weight)
 
     def _matrix(self, X: Any) -> Features:
         """Features, and what they carry as one offset: an exposure is one of its logarithm."""
         features = self.columns_.matrix(X)
         if not self.carried_:
             return features
-        parts = [np.log(values) if name == "exposure" else values for name, values in X.carried.items()]
+        parts = [np.log(X.carried[name]) if name == "exposure" else X.carried[name] for name in self.carried_]
         return replace(features, offset=np.sum(parts, axis=0))
 
     def check_distributional(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -42,6 +42,12 @@ class Sample:
         if labels.size != table.shape[0]:
             raise ValueError(f"X has {table.shape[0]:,} rows and y has {labels.size:,}: they must have the same number")
         return cls(table, labels, None if weight is None else check_sample_weight(weight, labels.size))
+
+    @property
+    def censored(self) -> Any:
+        """Whether each label is only known to be at least so large; None where `fit` was not told."""
+        mask = self.table.carried.get("censored")
+        return None if mask is None else mask > 0
 
     @property
     def counting(self) -> Any:
@@ -89,6 +95,11 @@ def read_with(X: Any, carried: Mapping[str, Any]) -> Any:
 def carried_of(X: Any) -> dict[str, Floats]:
     """What the rows of X bring beside their features."""
     return X.carried if isinstance(X, Table) else {}
+
+
+def asked_of(carried: Iterable[str]) -> tuple[str, ...]:
+    """What of that rows must bring to `predict` too."""
+    return tuple(name for name in carried if name != "censored")
 
 
 def check_same(given: set[str], fitted: set[str], prefix: str = "") -> None:

@@ -26,6 +26,9 @@ from gbreg.losses.ranges import Choice, Integers, LogUniform, SearchSpace
 _EVERY_ROUND = 10
 _SELDOM = 5
 _BLOCK = 2**13
+# How often labels that are censored are completed by what the model expects of them, and how near that must come.
+_COMPLETIONS = 30
+_SETTLED = 1e-7
 
 
 class SoftmaxBuckets(BucketLoss):
@@ -75,6 +78,9 @@ class SoftmaxBuckets(BucketLoss):
     Notes
     -----
     Domain: y >= 0. Functional: the whole distribution; `predict` reads its mean. Scale-equivariant on positive labels.
+    Hard labels may be censored: ``-ln`` of the probability of their bucket and all beyond. The carrier of low rank is then
+    that of the Kaplan-Meier weights, and in the end expects of every bucket its labels, and what the model expects of the
+    censored ones (Dempster, Laird & Rubin 1977).
     Value: relative entropy, 0 at the target. Curvature: of full rank ``2 p (1 - p)``, of low rank the absolute row sums
     of the statistics' covariance; both at least what moves one row's log-odds by 10, or half the way to a soft label's.
     """
@@ -118,17 +124,20 @@ class SoftmaxBuckets(BucketLoss):
 
     @property
     def row_value(self):  # type: ignore[no-untyped-def]
-        return rows.value(self.rank is not None, self.soft is not None)
+        low_rank = self.rank is not None
+        return rows.tail_value(low_rank) if self.censored_ else rows.value(low_rank, self.soft is not None)
 
     @property
     def row_derivatives(self):  # type: ignore[no-untyped-def]
-        soft = self.soft is not None
-        return rows.full_derivatives(soft) if self.rank is None else rows.low_rank_derivatives(self.n_outputs, soft, False)
+        soft, hidden = self.soft is not None, self.censored_
+        if self.rank is None:
+            return rows.full_derivatives(soft, hidden)
+        return rows.low_rank_derivatives(self.n_outputs, soft, False, hidden)
 
     def training_spec(self) -> kernels.RowSpec:
         if self.rank is None:
             return self.spec()
-        derivatives = rows.low_rank_derivatives(self.n_outputs, self.soft is not None, True)
+        derivatives = rows.low_rank_derivatives(self.n_outputs, self.soft is not None, True, self.censored_)
         return kernels.RowSpec(self.row_value, derivatives, self.n_numbers, single=True)
 
     @property
@@ -173,8 +182,13 @@ class SoftmaxBuckets(BucketLoss):
         return 3 * self.prior_.size
 
     @property
+    def takes_censored(self) -> bool:  # type: ignore[override]
+        return self.soft is None
+
+    @property
     def refines(self) -> bool:  # type: ignore[override]
-        return self.rank is not None
+        # Completed anew in every round, censored labels follow what trees make of single rows: held-out loss is higher.
+        return self.rank is not None and not self.censored_
 
     @property
     def decodes_with_residuals(self) -> bool:  # type: ignore[override]
@@ -265,7 +279,7 @@ class SoftmaxBuckets(BucketLoss):
 
     def native_form(self) -> NativeForm | None:
         """The engines' multiclass objective, for hard labels at full rank."""
-        if self.rank is not None or self.soft is not None:
+        if self.rank is not None or self.soft is not None or self.censored_:
             return None
         return NativeForm("softmax", {"n_classes": self.prior_.size}, labels=self._classes)
 
@@ -322,7 +336,28 @@ class SoftmaxBuckets(BucketLoss):
 
     def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
         """The carrier at which the training rows expect of every bucket its share of their labels."""
-        self.meet(self.shares(y, sample_weight), raw_prediction, sample_weight)
+        if not self.censored_:
+            self.meet(self.shares(y, sample_weight), raw_prediction, sample_weight)
+            return
+        raw = np.asarray(raw_prediction, dtype=np.float64).reshape(y.size, self.n_outputs)
+        for _ in range(_COMPLETIONS):
+            before = self.prior_
+            self.meet(self._completed(y, raw, sample_weight), raw, sample_weight)
+            if np.abs(self.prior_ - before).max() < _SETTLED:
+                break
+
+    def _completed(self, y: Any, raw: Any, sample_weight: Any) -> Floats:
+        """`shares` of signed labels: a censored one lies in its bucket or beyond, as likely as the model says."""
+        hidden, own = np.signbit(y), bucket_of(np.abs(y), self.edges_)
+        share = np.bincount(own[~hidden], sample_weight[~hidden], self.prior_.size).astype(np.float64)
+        decode, rows = self._tilted(self.prior_), np.flatnonzero(hidden)
+        for start in range(0, rows.size, _BLOCK):
+            block = rows[start : start + _BLOCK]
+            p = decode(raw[block].astype(np.float64))
+            p[np.arange(p.shape[1]) < own[block, None]] = 0.0
+            p[p.sum(axis=1) <= 0.0, -1] = 1.0
+            share += (sample_weight[block] / p.sum(axis=1)) @ p
+        return np.asarray(share / share.sum())
 
     def meet(self, shares: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
         """The carrier at which rows of these scores and weights expect of every bucket its share."""

@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 from gbreg._checks import Floats
 from gbreg.distribution import Distribution, LogNormalDistribution, ZeroInflated
 from gbreg.links import NON_NEGATIVE, POSITIVE
+from gbreg.losses.censoring import hazard, is_censored, log_survival
 from gbreg.losses.vector import VectorLoss
 
 _HALF_LOG_2PI = 0.5 * log(2 * pi)
@@ -45,6 +46,41 @@ def _positive_derivatives(y, m, s, parameters):  # type: ignore[no-untyped-def]
     return -z / sigma, 1.0 / (sigma * sigma), (1.0 - z * z) * slope, max(1.0, z * z) * curvature
 
 
+def _censored_value(y, m, s, parameters):  # type: ignore[no-untyped-def]
+    sigma, _, _ = _spread(s, parameters)
+    return log_survival((log(y) - m) / sigma)
+
+
+def _censored_derivatives(y, m, s, parameters):  # type: ignore[no-untyped-def]
+    """As `_positive_derivatives`, of a label that is at least y: the hazard's slope is at most 1."""
+    sigma, slope, bend = _spread(s, parameters)
+    z = (log(y) - m) / sigma
+    pull = hazard(z)
+    curvature = max(2.0 * slope * slope + abs(bend), _LEAST_CURVATURE)
+    return -pull / sigma, 1.0 / (sigma * sigma), -z * pull * slope, max(1.0, z * pull) * curvature
+
+
+def _log_normal_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    return _positive_value(y, raw[0], raw[1], parameters)
+
+
+def _log_normal_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    gradient[0], hess[0], gradient[1], hess[1] = _positive_derivatives(y, raw[0], raw[1], parameters)
+
+
+def _censored_log_normal_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    if is_censored(y):
+        return _censored_value(-y, raw[0], raw[1], parameters)
+    return _positive_value(y, raw[0], raw[1], parameters)
+
+
+def _censored_log_normal_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    if is_censored(y):
+        gradient[0], hess[0], gradient[1], hess[1] = _censored_derivatives(-y, raw[0], raw[1], parameters)
+    else:
+        gradient[0], hess[0], gradient[1], hess[1] = _positive_derivatives(y, raw[0], raw[1], parameters)
+
+
 class LogNormal(VectorLoss):
     r"""Negative log-likelihood of a log-normal: two outputs m and s, with sigma near exp(s) inside its bounds.
 
@@ -60,9 +96,10 @@ class LogNormal(VectorLoss):
     Notes
     -----
     Domain: y > 0. Functional: the whole distribution; `predict` reads the mean. Scale-equivariant. A density: may be
-    negative. Curvature: ``1 / sigma**2`` in m and ``max(1, z**2) (2 slope**2 + abs(bend))`` in s, with the slope and bend
-    of ln sigma against s. Cut off at the bounds instead, a score beyond them would have no gradient to come back by, and
-    one coming back from them would meet a slope that no curvature announced.
+    negative. Takes censored labels: ``-ln P(Z >= z)``. Curvature: ``1 / sigma**2`` in m and
+    ``max(1, z**2) (2 slope**2 + abs(bend))`` in s, with the slope and bend of ln sigma against s, and the hazard times z
+    for z**2 of a censored label. Cut off at the bounds instead, a score beyond them would have no gradient to come back by,
+    and one coming back from them would meet a slope that no curvature announced.
     """
 
     n_outputs = 2
@@ -70,18 +107,19 @@ class LogNormal(VectorLoss):
     functional = "distribution (mean)"
     ordered = "mean"  # quantiles below the median fall where sigma rises
     y_domain = POSITIVE
+    takes_censored = True
     way_out = "use ZILNRegressor or HurdleRegressor, which model the zeros apart"
 
     def __init__(self, sigma_bounds: tuple[float, float] = (0.01, 3.0)):
         self.sigma_bounds = sigma_bounds
 
-    @staticmethod
-    def row_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
-        return _positive_value(y, raw[0], raw[1], parameters)
+    @property
+    def row_value(self):  # type: ignore[no-untyped-def]
+        return _censored_log_normal_value if self.censored_ else _log_normal_value
 
-    @staticmethod
-    def row_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
-        gradient[0], hess[0], gradient[1], hess[1] = _positive_derivatives(y, raw[0], raw[1], parameters)
+    @property
+    def row_derivatives(self):  # type: ignore[no-untyped-def]
+        return _censored_log_normal_derivatives if self.censored_ else _log_normal_derivatives
 
     @property
     def scale_equivariant(self) -> bool:
@@ -104,6 +142,39 @@ class LogNormal(VectorLoss):
         return LogNormalDistribution(raw[:, 0], _sigma(raw[:, 1], self.sigma_bounds))
 
 
+def _ziln_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    softplus = max(raw[0], 0.0) + log1p(exp(-abs(raw[0])))
+    if y <= 0.0:
+        return softplus
+    return softplus - raw[0] + _positive_value(y, raw[1], raw[2], parameters)
+
+
+def _ziln_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    e = exp(-abs(raw[0]))
+    p, rest = (1.0, e) if raw[0] > 0 else (e, 1.0)
+    p, rest = p / (1.0 + e), rest / (1.0 + e)
+    gradient[0] = -rest if y > 0.0 else p
+    # The secant towards an infinite minimiser, as for every log-like score.
+    hess[0] = max(p * rest, abs(gradient[0]) / 10.0)
+    if y > 0.0:
+        gradient[1], hess[1], gradient[2], hess[2] = _positive_derivatives(y, raw[1], raw[2], parameters)
+
+
+def _censored_ziln_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    if not is_censored(y):
+        return _ziln_value(y, raw, parameters, table, work)
+    if y == 0.0:  # at least 0: nothing is known
+        return 0.0
+    return max(-raw[0], 0.0) + log1p(exp(-abs(raw[0]))) + _censored_value(-y, raw[1], raw[2], parameters)
+
+
+def _censored_ziln_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    if not is_censored(y) or y < 0.0:
+        _ziln_derivatives(abs(y), raw, parameters, table, gradient, hess, work)
+    if y < 0.0:
+        gradient[1], hess[1], gradient[2], hess[2] = _censored_derivatives(-y, raw[1], raw[2], parameters)
+
+
 class ZILN(VectorLoss):
     r"""Zero-inflated log-normal: outputs logit p, m and s; cross-entropy of 1[y > 0] plus, where y > 0, `LogNormal`.
 
@@ -117,7 +188,7 @@ class ZILN(VectorLoss):
     Notes
     -----
     Domain: y >= 0. Functional: the whole distribution; `predict` reads the mean, ``p exp(m + sigma**2 / 2)``.
-    Scale-equivariant. A density on the positive part: may be negative.
+    Scale-equivariant. A density on the positive part: may be negative. Takes censored labels: ``-ln P(Y >= y)``.
     Wang, Liu & Miao (2019), "A Deep Probabilistic Model for Customer Lifetime Value Prediction", arXiv 1912.07753.
     """
 
@@ -126,27 +197,18 @@ class ZILN(VectorLoss):
     functional = "distribution (mean)"
     ordered = "mean"  # quantiles below the median fall where sigma rises
     y_domain = NON_NEGATIVE
+    takes_censored = True
 
     def __init__(self, sigma_bounds: tuple[float, float] = (0.01, 3.0)):
         self.sigma_bounds = sigma_bounds
 
-    @staticmethod
-    def row_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
-        softplus = max(raw[0], 0.0) + log1p(exp(-abs(raw[0])))
-        if y <= 0.0:
-            return softplus
-        return softplus - raw[0] + _positive_value(y, raw[1], raw[2], parameters)
+    @property
+    def row_value(self):  # type: ignore[no-untyped-def]
+        return _censored_ziln_value if self.censored_ else _ziln_value
 
-    @staticmethod
-    def row_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
-        e = exp(-abs(raw[0]))
-        p, rest = (1.0, e) if raw[0] > 0 else (e, 1.0)
-        p, rest = p / (1.0 + e), rest / (1.0 + e)
-        gradient[0] = -rest if y > 0.0 else p
-        # The secant towards an infinite minimiser, as for every log-like score.
-        hess[0] = max(p * rest, abs(gradient[0]) / 10.0)
-        if y > 0.0:
-            gradient[1], hess[1], gradient[2], hess[2] = _positive_derivatives(y, raw[1], raw[2], parameters)
+    @property
+    def row_derivatives(self):  # type: ignore[no-untyped-def]
+        return _censored_ziln_derivatives if self.censored_ else _ziln_derivatives
 
     @property
     def scale_equivariant(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, expm1, log1p
+from math import exp, expm1, inf, log1p
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from gbreg import _kernels as kernels
 from gbreg._checks import Floats
 from gbreg._discretize import bucket_of
 from gbreg.losses.bucketing import BucketLoss, row_bucket
+from gbreg.losses.censoring import is_censored
 from gbreg.losses.native import NativeForm
 from gbreg.losses.odds import steps_are_short
 from gbreg.losses.ranges import Choice, Integers
@@ -28,6 +29,8 @@ _STRAIGHT = 2.0
 # same, and an update takes as long as one or two trees.
 _EVERY_ROUND = 10
 _SELDOM = 5
+# After the last round of a training with censored labels.
+_LAST_STEPS = 50
 
 
 def _tail(x):  # type: ignore[no-untyped-def]
@@ -76,22 +79,44 @@ def _log_spread(score):  # type: ignore[no-untyped-def]
 
 
 def _distances(y, raw, parameters, table):  # type: ignore[no-untyped-def]
-    """The label's bucket, how far above the location its thresholds are, and in which unit: one over the spread."""
+    """How far above the location the thresholds of the label's bucket are, and in which unit: one over the spread."""
     own = row_bucket(y, parameters)
     unit = exp(-_log_spread(raw[1])) if raw.shape[0] > 1 else 1.0
     low, high = table[0, own], table[0, own + 1]
-    return own, (low - raw[0]) * unit, (high - raw[0]) * unit, (high - low) * unit, unit
+    return (low - raw[0]) * unit, (high - raw[0]) * unit, (high - low) * unit, unit
+
+
+def _open_distances(y, raw, parameters, table):  # type: ignore[no-untyped-def]
+    """The same, where a censored label's bucket has all beyond it in it."""
+    low, high, gap, unit = _distances(abs(y), raw, parameters, table)
+    return (low, inf, inf, unit) if is_censored(y) else (low, high, gap, unit)
 
 
 def _shared_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
-    _, low, high, gap, _ = _distances(y, raw, parameters, table)
+    return _value_between(*_distances(y, raw, parameters, table))
+
+
+def _censored_shared_value(y, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+    return _value_between(*_open_distances(y, raw, parameters, table))
+
+
+def _value_between(low, high, gap, unit):  # type: ignore[no-untyped-def]
     # expit(high) - expit(low) = expit(high) expit(-low) (1 - exp(-gap)), with the logarithms of all three in one.
     e, f, part = exp(-abs(low)), exp(-abs(high)), -expm1(-gap)
     return max(low, 0.0) + max(-high, 0.0) + log1p((e + f + e * f + (1.0 - part)) / part)
 
 
 def _shared_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
-    _, low, high, gap, unit = _distances(y, raw, parameters, table)
+    low, high, gap, unit = _distances(y, raw, parameters, table)
+    _derivatives_between(low, high, gap, unit, raw, gradient, hess)
+
+
+def _censored_shared_derivatives(y, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
+    low, high, gap, unit = _open_distances(y, raw, parameters, table)
+    _derivatives_between(low, high, gap, unit, raw, gradient, hess)
+
+
+def _derivatives_between(low, high, gap, unit, raw, gradient, hess):  # type: ignore[no-untyped-def]
     below, above = _tail(-low), _tail(high)
     gradient[0] = unit * (above - below)
     # A quarter of the parabolas is still above, at learning rates up to 0.3, with what the spread's own step needs.
@@ -140,6 +165,8 @@ class OrdinalBuckets(BucketLoss):
     Notes
     -----
     Domain: the reals. Functional: the whole distribution; `predict` reads its mean. Scale-equivariant where the edges are.
+    Takes censored labels, at least 0, with shared thresholds: of theirs only the lower one counts. Independent ones would
+    be biased: of an edge beyond a censored label they would hear from the labels that stayed below it alone.
     Value: 0 where the label's bucket is certain. Curvature: of a location ``p (1 - p)`` at both thresholds and at least a
     quarter of the curvature of the parabolas that bound them; of the spread its slope and at least 1: together they
     bound the joint step at learning rates up to 0.3. Of an independent output ``p (1 - p)`` and at least what moves its
@@ -190,11 +217,15 @@ class OrdinalBuckets(BucketLoss):
 
     @property
     def row_value(self):  # type: ignore[no-untyped-def]
-        return _shared_value if self.shared else _independent_value
+        if not self.shared:
+            return _independent_value
+        return _censored_shared_value if self.censored_ else _shared_value
 
     @property
     def row_derivatives(self):  # type: ignore[no-untyped-def]
-        return _shared_derivatives if self.shared else _independent_derivatives
+        if not self.shared:
+            return _independent_derivatives
+        return _censored_shared_derivatives if self.censored_ else _shared_derivatives
 
     @property
     def n_outputs(self) -> int:  # type: ignore[override]
@@ -202,6 +233,10 @@ class OrdinalBuckets(BucketLoss):
             return 1 + int(self.spread)
         check_is_fitted(self, "edges_")
         return max(1, self.edges_.size)
+
+    @property
+    def takes_censored(self) -> bool:  # type: ignore[override]
+        return self.shared
 
     @property
     def refines(self) -> bool:  # type: ignore[override]
@@ -259,19 +294,34 @@ class OrdinalBuckets(BucketLoss):
         if not self._course:
             self._course.append((0, self.thresholds_))
         if self._seen is None or not np.array_equal(self._seen[0], y):
-            self._seen = y, bucket_of(y, self.edges_)
+            self._seen = y, bucket_of(np.abs(y) if self.censored_ else y, self.edges_)
+        beyond = np.signbit(y) if self.censored_ else None
         raw = raw_prediction.reshape(y.shape[0], self.n_outputs)
         blocks = []
         for start in range(0, y.shape[0], BLOCK):
             rows = slice(start, start + BLOCK)
             scores = raw[rows].astype(np.float64)
-            blocks.append(Scored(self._seen[1][rows], scores[:, 0], self._unit(scores), sample_weight[rows]))
+            own = self._seen[1][rows]
+            hidden = None if beyond is None else beyond[rows]
+            blocks.append(Scored(own, scores[:, 0], self._unit(scores), sample_weight[rows], hidden))
         thresholds = improved(blocks, self.thresholds_)
         if thresholds is None:
             return False
         self.thresholds_ = thresholds
         self._course.append((n_rounds, thresholds))
         return True
+
+    @property
+    def decodes_with_residuals(self) -> bool:  # type: ignore[override]
+        return self.shared and self.censored_
+
+    def fit_decoder(self, y: Floats, raw_prediction: Floats, sample_weight: Floats) -> None:
+        """The thresholds of the least loss at these scores: those of censored labels begin far from it."""
+        for _ in range(_LAST_STEPS):
+            self._seen = None
+            if not self.refine(y, raw_prediction, sample_weight, _SELDOM):
+                break
+        self._course, self._seen = [], None
 
     def _unit(self, raw: Floats) -> Floats | None:
         """One over the rows' spread, shape (n_samples,); None where all have the same."""

@@ -17,6 +17,7 @@ import numpy as np
 from gbreg._discretize import label_tilt, row_sigma, soft_label
 from gbreg._kernels import RowSpec, double, exp_single, single
 from gbreg.losses.bucketing import row_bucket
+from gbreg.losses.censoring import is_censored
 
 # The layout of `parameters`: how the label is softened, the caps of low rank's outputs, the edges. `table` holds, each
 # with one number a bucket: log prior, points, representatives, edges in the space of distances, widths, statistics.
@@ -120,6 +121,28 @@ def _full(raw, table, out):  # type: ignore[no-untyped-def]
 
 
 @cache
+def tail_value(low_rank: bool) -> Callable[..., Any]:
+    """`value` of hard labels, and of a censored one ``-ln`` of the probability of its bucket and all beyond."""
+    logits, of_bucket = _low_rank if low_rank else _full, value(low_rank, False)
+
+    def log_tail(label, raw, parameters, table, work):  # type: ignore[no-untyped-def]
+        if not is_censored(label):
+            return of_bucket(label, raw, parameters, table, work)
+        n = table.shape[1]
+        scores, p = work[:n], work[n : 2 * n]
+        logits(raw, table, scores)
+        for k in range(n):
+            p[k] = scores[k]
+        log_total = _probabilities(p)
+        own, tail = row_bucket(-label, parameters[_SOFTNESS + _caps(table) :]), 0.0
+        for k in range(own, n):
+            tail += p[k]
+        return -log(min(tail, 1.0)) if tail > 0.0 else log_total - scores[own]
+
+    return log_tail
+
+
+@cache
 def value(low_rank: bool, soft: bool) -> Callable[..., Any]:
     """Relative entropy of the label to the softmax of the logits: 0 where they agree."""
     logits, fill = _low_rank if low_rank else _full, _soft if soft else _hard
@@ -148,8 +171,19 @@ def _half_way(p, q):  # type: ignore[no-untyped-def]
     return min(way, FAR) if way > 1e-6 else FAR  # nearer, 2 p (1 - p) is the secant
 
 
+def _tail(own, p, out):  # type: ignore[no-untyped-def]
+    """Fills `out` with the probabilities from a bucket on, given that the label is there."""
+    tail = 0.0
+    for k in range(own, p.shape[0]):
+        tail += p[k]
+    for k in range(p.shape[0]):
+        out[k] = p[k] / tail if k >= own and tail > 0.0 else 0.0
+    if tail <= 0.0:
+        out[own] = 1.0
+
+
 @cache
-def full_derivatives(soft: bool) -> Callable[..., Any]:
+def full_derivatives(soft: bool, censored: bool = False) -> Callable[..., Any]:
     fill = _soft if soft else _hard
 
     def derivatives(label, raw, parameters, table, gradient, hess, work):  # type: ignore[no-untyped-def]
@@ -157,7 +191,10 @@ def full_derivatives(soft: bool) -> Callable[..., Any]:
         p, target = work[:n], work[n : 2 * n]
         _full(raw, table, p)
         _probabilities(p)
-        fill(label, parameters, table, 0, target)
+        if censored and is_censored(label):
+            _tail(row_bucket(-label, parameters[_SOFTNESS:]), p, target)
+        else:
+            fill(label, parameters, table, 0, target)
         for k in range(n):
             gradient[k] = p[k] - target[k]
             hess[k] = max(2.0 * p[k] * (1.0 - p[k]), abs(gradient[k]) / _half_way(p[k], target[k]))
@@ -197,6 +234,7 @@ def _written(source: str, in_single: bool) -> Callable[..., Any]:
         "exp": exp_single if in_single else exp,
         "number": single if in_single else double,
         "row_bucket": row_bucket,
+        "is_censored": is_censored,
         "zero": kind(0.0),
         "one": kind(1.0),
         "least": kind(-np.inf),
@@ -207,15 +245,30 @@ def _written(source: str, in_single: bool) -> Callable[..., Any]:
     return function
 
 
+def _of_tail(rank: int) -> list[str]:
+    """Lines: of a censored label the sum of the exponentials from its bucket on, and of each times its statistics."""
+    every = range(rank)
+    return [
+        f"own = row_bucket(abs(label), parameters[{_SOFTNESS + rank}:])",
+        ", ".join(["tail", *(f"t{r}" for r in every)]) + " = " + ", ".join(["zero"] * (rank + 1)),
+        "if is_censored(label):",
+        "    for k in range(own, n):",
+        "        tail += p[k]",
+        *(f"        t{r} += p[k] * b{r}[k]" for r in every),
+        "part = one / tail if tail > zero else zero",
+    ]
+
+
 @cache
-def low_rank_derivatives(rank: int, soft: bool, in_single: bool) -> Callable[..., Any]:
+def low_rank_derivatives(rank: int, soft: bool, in_single: bool, censored: bool = False) -> Callable[..., Any]:
     """Gradient and safe curvature: the means of the statistics under the model less those under the label, and the
     absolute row sums of their covariance, at least what keeps a row's own step within its cap.
     """
-    body = [] if soft else [f"own = row_bucket(label, parameters[{_SOFTNESS + rank}:])"]
+    body = _of_tail(rank) if censored else [] if soft else [f"own = row_bucket(label, parameters[{_SOFTNESS + rank}:])"]
     for r in range(rank):
+        own = f"number(label[{WANTED + r}])" if soft else f"b{r}[own]"
         body += [
-            f"gradient[{r}] = m{r} - {f'number(label[{WANTED + r}])' if soft else f'b{r}[own]'}",
+            f"gradient[{r}] = m{r} - ({f't{r} * part if tail > zero else {own}' if censored else own})",
             ", ".join(f"c{s}" for s in range(r + 1)) + " = " + ", ".join("zero" for _ in range(r + 1)),
             "for k in range(n):",
             f"    e = p[k] * (b{r}[k] - m{r})",

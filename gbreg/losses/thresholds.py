@@ -24,7 +24,8 @@ _CERTAIN = 600.0
 
 @dataclass(frozen=True)
 class Scored:
-    """Training rows as the thresholds see them: bucket, location, one over the spread, and weight, each of shape (n,).
+    """Training rows as the thresholds see them: bucket, location, one over the spread, weight, and whether the label may
+    lie in any bucket from its own on, each of shape (n,).
 
     Without a spread `unit` is None, and gaps between thresholds are those of buckets instead of rows.
     """
@@ -33,11 +34,18 @@ class Scored:
     location: Floats
     unit: Floats | None
     weight: Floats
+    beyond: NDArray[np.bool_] | None = None
+
+    @property
+    def _within(self) -> Floats:
+        """The weights of the rows whose label lies in its own bucket."""
+        return self.weight if self.beyond is None else np.where(self.beyond, 0.0, self.weight)
 
     def _odds(self, thresholds: Floats) -> tuple[Floats, Floats, Floats]:
         """Of falling below the lower and the upper threshold of the label's bucket; and what they leave out of the loss."""
         ends = np.concatenate([[-np.inf], thresholds, [np.inf]])
-        low, high = ends[self.bucket] - self.location, ends[self.bucket + 1] - self.location
+        upper = self.bucket + 1 if self.beyond is None else np.where(self.beyond, thresholds.size + 1, self.bucket + 1)
+        low, high = ends[self.bucket] - self.location, ends[upper] - self.location
         if self.unit is not None:
             low, high = low * self.unit, high * self.unit
         beyond = np.maximum(np.maximum(low, -high) - _CERTAIN, 0.0)
@@ -47,8 +55,8 @@ class Scored:
         """Distances between the two thresholds of a bucket, and each one's bucket, unit and weight."""
         gaps = np.diff(thresholds, prepend=-np.inf, append=np.inf)
         if self.unit is None:
-            return gaps, np.arange(gaps.size), 1.0, _by_bucket(self.bucket, self.weight, gaps.size)
-        return gaps[self.bucket] * self.unit, self.bucket, self.unit, self.weight
+            return gaps, np.arange(gaps.size), 1.0, _by_bucket(self.bucket, self._within, gaps.size)
+        return gaps[self.bucket] * self.unit, self.bucket, self.unit, self._within
 
     def _total(self, odds: tuple[Floats, Floats, Floats], gap: Floats, mass: Floats) -> float:
         low, high, beyond = odds

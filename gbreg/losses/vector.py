@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gbreg import _kernels as kernels
-from gbreg._checks import Floats, check_sample_weight
+from gbreg._checks import Floats, check_mask, check_sample_weight
 from gbreg.losses.base import Loss
+from gbreg.losses.censoring import check_seen, kaplan_meier, signed
 
 if TYPE_CHECKING:
     from gbreg.distribution import Distribution
@@ -31,6 +32,8 @@ class VectorLoss(Loss):
 
     scratch: int = 0
     n_numbers: int = 1  # of a label, as the row functions take it: see `label_numbers`
+    takes_censored: bool = False
+    censored_: bool = False  # whether labels may have their sign turned, by which row functions know the censored ones
     hessian_scale_: Floats
 
     if TYPE_CHECKING:  # subclasses spell them out
@@ -69,17 +72,54 @@ class VectorLoss(Loss):
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         """Set what is learnt from the labels before the intercept is found."""
 
-    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn intercepts and scales from the labels, of shape (n_samples,); see `PointwiseLoss.fit`."""
+    def fit(self, y: ArrayLike, sample_weight: ArrayLike | None = None, censored: ArrayLike | None = None) -> Self:
+        """Learn intercepts and scales from the labels.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            Labels in the unit of the target, inside `y_domain`.
+        sample_weight : array-like of shape (n_samples,), optional
+        censored : array-like of bool of shape (n_samples,), optional
+            Rows whose label is at least y. Scales and intercept are then learnt by Kaplan-Meier weights, and the other
+            methods take the labels of censored rows with their sign turned, -0.0 included.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For labels, weights or a mask that are not allowed, and a loss that takes no censored labels.
+        """
         self.check_parameters()
         y = self.check_labels(y)
         weight = check_sample_weight(sample_weight, y.size)
+        hidden = None if censored is None else check_mask(censored, "censored", y.size)
+        self.censored_ = hidden is not None
+        events, labels = weight, y
+        if hidden is not None:
+            self.check_censored()
+            check_seen(y, weight, hidden, type(self).__name__)
+            events, labels = kaplan_meier(y, weight, hidden), signed(y, hidden)
         used = y[weight > 0]
-        self.constant_ = float(used[0]) if (used == used[0]).all() else None
-        self.learn_scales(y, weight)
-        self.intercept_ = np.asarray(self.best_raw(y, weight), dtype=np.float64)
-        self.hessian_scale_ = np.ones(self.n_outputs) if self.constant_ is not None else self._mean_curvature(y, weight)
+        one = (used == used[0]).all() and (hidden is None or not hidden.any())
+        self.constant_ = float(used[0]) if one else None
+        self.learn_scales(y, events)
+        self.intercept_ = np.asarray(self.best_raw(y, events), dtype=np.float64)
+        self.hessian_scale_ = np.ones(self.n_outputs)
+        if self.constant_ is None:
+            self.hessian_scale_ = self._mean_curvature(labels, weight)
         return self
+
+    def check_censored(self) -> None:
+        """`ValueError` unless the loss takes labels that are only known to be at least so large."""
+        if not self.takes_censored:
+            raise ValueError(
+                f"censored: {self!r} takes no labels that are only known to be at least so large: use LogNormal, ZILN, "
+                "OrdinalBuckets with thresholds='shared', SoftmaxBuckets with soft=None, or ZILNRegressor"
+            )
 
     def _mean_curvature(self, y: Floats, weight: Floats) -> Floats:
         """Of each output, over the rows that have a say in it: engines hold every output's leaves to the same limits."""
@@ -106,6 +146,7 @@ class VectorLoss(Loss):
         Parameters
         ----------
         y : array-like of shape (n_samples,)
+            Of a loss fitted with censored rows, theirs with the sign turned.
         raw_prediction : array-like of shape (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
 
