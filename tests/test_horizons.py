@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import gbreg
 from gbreg import GBRegressor, HorizonRegressor, cli, metrics
 from gbreg import _tables as tables
-from gbreg.compare import compare_horizons
+from gbreg.compare import compare, compare_horizons
 from gbreg.datasets import make_ltv
 from tests.browser import assert_fits, look, needs_browser
 
@@ -121,6 +121,8 @@ def test_a_comparison_refuses_before_training(world):
         compare_horizons(X, -y, new, truth, horizons=HORIZONS)
     with pytest.raises(ValueError, match="sample_weight and test_weight go together"):
         compare_horizons(X, y, new, truth, horizons=HORIZONS, sample_weight=np.ones(len(y)))
+    with pytest.raises(ValueError, match=r"train_y has shape \(900, 3\): several horizons are what compare_horizons takes"):
+        compare(X, y, new, truth)
     with pytest.raises(ValueError, match=r"horizons=\(30, 60\) needs \(n_samples, 2\)"):
         compare_horizons(X, y, new, truth, horizons=(30, 60))
 

@@ -197,6 +197,8 @@ def _checked(train_X: Any, train_y: Any, train_weight: Any, test_X: Any, test_y:
     weight = {}
     for side, labels, given in (("train", train_y, train_weight), ("test", test_y, test_weight)):
         values = as_numbers(labels, f"{side}_y")
+        if values.ndim == 2 and values.shape[1] > 1:
+            raise ValueError(f"{side}_y has shape {values.shape}: several horizons are what compare_horizons takes")
         check_one_dimensional(values, f"{side}_y", empty=False)
         if not np.isfinite(values).all():
             raise ValueError(
