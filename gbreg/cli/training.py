@@ -146,7 +146,7 @@ def _compare_and_report(
     boards = {None: board} if rows.horizons is None else board.boards
     for horizon, of_horizon in boards.items():
         if horizon is not None:
-            say(f"Horizon {horizon:g}")
+            say(f"Horizon {horizon:.15g}")
         show(of_horizon)
     if folder is not None:
         board.to_csv(folder / "leaderboard.csv")
@@ -237,7 +237,7 @@ def fit(
     say(f"Trained {loss} on {len(rows.y):,} rows, {done} rounds of {engine}. Saved to {model}")
     if rows.horizons is not None:
         known = (rows.y == rows.y).sum(axis=0)  # what is missing is NaN
-        each = ", ".join(f"{n:,} at horizon {h:g}" for h, n in zip(rows.horizons, known, strict=True))
+        each = ", ".join(f"{n:,} at horizon {h:.15g}" for h, n in zip(rows.horizons, known, strict=True))
         say(f"Rows whose window is complete: {each}.")
 
 
@@ -265,7 +265,7 @@ def predict(
     check_writable(out, "--out")
     loaded = _load(model)
     several = isinstance(loaded, gbreg.HorizonRegressor)
-    written = [f"prediction_{h:g}" for h in loaded.horizons] if several else ["prediction"]
+    written = [f"prediction_{h:.15g}" for h in loaded.horizons] if several else ["prediction"]
     for name in written:
         if name in copied:
             raise InputError(f"--keep {name!r} would clash with the column that is written: rename it in the table")

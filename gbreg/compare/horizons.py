@@ -59,7 +59,7 @@ class HorizonLeaderboard:
         """The boards' summaries as Markdown, one after the other; notices and command stand once."""
         last = list(self.boards)[-1]
         parts = [
-            board.summary(f"{title}, horizon {h:g}", command if h == last else None, notices if not i else ())
+            board.summary(f"{title}, horizon {h:.15g}", command if h == last else None, notices if not i else ())
             for i, (h, board) in enumerate(self.boards.items())
         ]
         return "\n".join(parts)

@@ -239,7 +239,7 @@ def make_ltv(
         paid = 1 - np.exp(-np.asarray(ends)[:, None] / (45 * np.exp(0.5 * x[:, 1])))
         each = pays * np.diff(paid, axis=0, prepend=0.0)
         law = Sums([Mixture([p * (1 - tail_share), p * tail_share], parts) for p in each])
-        world = _world(law, x, [], as_frame, rng, [f"ltv_{h:g}" for h in ends])
+        world = _world(law, x, [], as_frame, rng, [f"ltv_{h:.15g}" for h in ends])
         _hide_incomplete(world, np.asarray(ends) / span)
     world.update(cold=cold)
     return world

@@ -52,9 +52,9 @@ def check_known(y: Floats, horizons: tuple[float, ...]) -> None:
     unknown = np.isnan(increments(y))
     for j in range(len(horizons)):
         if unknown[:, j].all():
-            before = f" and at horizon {horizons[j - 1]:g}" if j and not np.isnan(y[:, j]).all() else ""
+            before = f" and at horizon {horizons[j - 1]:.15g}" if j and not np.isnan(y[:, j]).all() else ""
             raise ValueError(
-                f"y: of {len(y):,} rows none is known at horizon {horizons[j]:g}{before}, the others are NaN: leave that "
+                f"y: of {len(y):,} rows none is known at horizon {horizons[j]:.15g}{before}, the others are NaN: leave that "
                 "horizon and its column out, or wait until a window is complete"
             )
 
@@ -64,11 +64,11 @@ def _check_rising(y: Floats, who: str, horizons: tuple[float, ...]) -> None:
     falls = y < highest * (1 - _ROUNDING)
     if falls.any():
         row, j = (int(at) for at in np.argwhere(falls)[0])
-        sooner = [f"{y[row, i]:g} at horizon {horizons[i]:g}" for i in range(j) if y[row, i] == highest[row, j]]
+        sooner = [f"{y[row, i]:g} at horizon {horizons[i]:.15g}" for i in range(j) if y[row, i] == highest[row, j]]
         raise ValueError(
             f"{who} needs sums that never fall from one horizon to the next, and are not negative: "
             f"{falls.any(axis=1).sum():,} of {len(y):,} rows have negative increments, such as refunds (first at row {row}: "
-            f"{sooner[-1] if sooner else '0 at the start'}, {y[row, j]:g} at horizon {horizons[j]:g}). To count a refund as "
-            "nothing, y = np.maximum.accumulate(np.maximum(y, 0), axis=1); where refunds matter, fit one estimator for each "
-            "horizon, with a loss on all reals"
+            f"{sooner[-1] if sooner else '0 at the start'}, {y[row, j]:g} at horizon {horizons[j]:.15g}). To count a refund "
+            "as nothing, y = np.maximum.accumulate(np.maximum(y, 0), axis=1); where refunds matter, fit one estimator for "
+            "each horizon, with a loss on all reals"
         )

@@ -157,7 +157,7 @@ class HorizonRegressor(Model):
                 part, unseen = self._fit_increment(j, rows, watched, callbacks, folds)
             except ValueError as error:
                 known = f"{rows.known(j).size:,} of {len(labels):,} rows"
-                raise ValueError(f"horizon {horizon:g}, whose increment is known of {known}: {error}") from error
+                raise ValueError(f"horizon {horizon:.15g}, whose increment is known of {known}: {error}") from error
             parts.append(part)
             if unseen is not None:
                 rows = rows.beside(names[j], unseen)
@@ -204,7 +204,7 @@ class HorizonRegressor(Model):
 
     def _names(self, X: Any, horizons: tuple[float, ...]) -> list[str]:
         """Of the columns that `chain` adds; `ValueError` where a table has them already, or no text for names."""
-        added = [f"horizon_{h:g}" for h in horizons]
+        added = [f"horizon_{h:.15g}" for h in horizons]
         present = column_names(X)
         if not self.chain or len(added) == 1 or present is None:
             return added
@@ -253,7 +253,7 @@ class HorizonRegressor(Model):
             found[:, j] = _increment(part, X, functional)
             total = total + found[:, j]
             if self.chain and j < len(self.estimators_) - 1:
-                X = with_column(X, f"horizon_{self.horizons[j]:g}", total)
+                X = with_column(X, f"horizon_{self.horizons[j]:.15g}", total)
         return found
 
     def score(

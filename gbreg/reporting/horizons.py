@@ -45,7 +45,7 @@ def report_horizons(
     for j, horizon in enumerate(horizons):
         known = ~np.isnan(labels[:, j])
         if not known.any():
-            raise ValueError(f"y: no row is known at horizon {horizon:g}: leave that horizon out, or judge by older rows")
+            raise ValueError(f"y: no row is known at horizon {horizon:.15g}: leave that horizon out, or judge by older rows")
         boards[horizon] = scored(
             {name: p[known, j] for name, p in predictions.items()},
             labels[known, j],
@@ -126,7 +126,7 @@ def write_horizons(
         "overall": overall,
         "models": models,
         "labels": [
-            drift.Labels.of(f"{side}, horizon {h:g}", of[~np.isnan(of[:, j]), j])
+            drift.Labels.of(f"{side}, horizon {h:.15g}", of[~np.isnan(of[:, j]), j])
             for side, of in (("train", train_y), ("test", y))
             if of is not None
             for j, h in enumerate(boards)
@@ -146,14 +146,14 @@ def _rows(h: float, board: Leaderboard, predictions: Mapping[str, Floats], y: Fl
     judge = Judge(board.ranking, y, weight, predictions[row_name(board, best)])
     pairs = {name: xauc(y, p, weight) for name, p in predictions.items()}
     lines = leaderboard_cells(board, pairs, {name: judge(p) for name, p in predictions.items()})
-    return [[line[0], Cell(f"{h:g}", h), *line[1:]] for line in lines]
+    return [[line[0], Cell(f"{h:.15g}", h), *line[1:]] for line in lines]
 
 
 def _curves(predicted: Floats, y: Floats, weight: Floats, known: Mapping[float, Any]) -> list[tuple[str, str, str]]:
     last = known[list(known)[-1]]
     overlays = pictures.Overlays(y[last, -1], weight[last])
     for j, (h, at) in enumerate(known.items()):
-        overlays.add(f"horizon {h:g}", predicted[at, j], rows=(y[at, j], weight[at]))
+        overlays.add(f"horizon {h:.15g}", predicted[at, j], rows=(y[at, j], weight[at]))
     return overlays.pictures()
 
 
@@ -174,7 +174,7 @@ def _over_horizons(
             ax.plot(
                 horizons, by_horizon(metric, y, p, weight), marker="o", label=pictures.shortened(name), **style.next_look(ax)
             )
-        ax.set_xticks(horizons, [f"{h:g}" for h in horizons])
+        ax.set_xticks(horizons, [f"{h:.15g}" for h in horizons])
         style.finish(ax, "horizon", ylabel)
         found.append((f"{ylabel} at each horizon", words, pictures.finished(figure)))
     return found

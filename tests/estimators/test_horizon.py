@@ -145,6 +145,13 @@ def test_sums_are_right_at_every_horizon():
         assert pcoc(truth[:, j], predicted[:, j]) == pytest.approx(1.0, abs=0.06)
 
 
+def test_horizons_in_seconds_keep_their_names():
+    X, y = cohorts(300)
+    table = pd.DataFrame(X, columns=list("abc"))
+    model = HorizonRegressor(poisson(), (2_592_000, 2_592_001, 1e7), chain=True, cv=2).fit(table, y)
+    assert model.estimators_[2].feature_names_in_.tolist()[3:] == ["horizon_2592000", "horizon_2592001"]
+
+
 def test_one_horizon_is_the_estimator_itself():
     X, y = cohorts()
     model = HorizonRegressor(poisson(), horizons=[7]).fit(X, y[:, :1])
