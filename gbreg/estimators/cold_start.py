@@ -97,8 +97,8 @@ class ColdStartRegressor(Model):
     -----
     Of several scales that with the greatest gain less its standard error is kept, among those with which rows of a gate
     below a half lose no more than one. Standard errors take rows of one group together.
-    Takes after gates in networks: Mo et al. (2021), "Personalized Cold Start Modules for Large-scale Recommender Systems"
-    (POSO), arXiv 2108.04690, and Chang et al. (2023), "PEPNet" (PPNet), arXiv 2302.01115.
+    Takes after gates in networks: Dai et al. (2021), "POSO: Personalized Cold Start Modules for Large-scale
+    Recommender Systems", arXiv 2108.04690, and PPNet: Chang et al. (2023), "PEPNet", arXiv 2302.01115.
 
     Examples
     --------
@@ -292,6 +292,7 @@ class ColdStartRegressor(Model):
         """Place and values of the column of activity or segments; `ValueError` for what it may not hold."""
         argument, which = ("gate", self.gate) if self.gate is not None else ("segment", self.segment)
         place, values = self._read(X, which)
+        self._check_activity(values)
         check_unconstrained(
             self.estimator,
             X,
@@ -299,16 +300,18 @@ class ColdStartRegressor(Model):
             f"{argument}={which!r}: the estimator keeps to a monotone constraint along it, but local boosters are blended "
             "in along that column",
         )
-        if argument == "gate" and (values < 0).any():
-            first = int(np.flatnonzero(values < 0)[0])
-            raise ValueError(
-                f"gate={which!r}: activity must be at least 0, got {values[first]:g} (first at row {first}): count events "
-                "or days; NaN is a missing one"
-            )
         return place, values
 
     def _read(self, X: Any, which: Any) -> tuple[int, Any]:
         return segment_column(X, which, "segment") if self.gate is None else numeric_column(X, which, "gate")
+
+    def _check_activity(self, values: Any) -> None:
+        if self.gate is not None and (values < 0).any():
+            first = int(np.flatnonzero(values < 0)[0])
+            raise ValueError(
+                f"gate={self.gate!r}: activity must be at least 0, got {values[first]:g} (first at row {first}): count "
+                "events or days; NaN is a missing one"
+            )
 
     def _candidates(self, column: Any, counts: Floats) -> list[Any]:
         """The scales, or the segments of enough rows."""
@@ -361,7 +364,8 @@ class ColdStartRegressor(Model):
         check_fitted(self, "locals_")
         X = check_features(self, X, reset=False)
         raw = np.array(self.estimator_.predict_raw(X))
-        column = self._read(X, self.column_index_)[1] if self.locals_ else None
+        column = self._read(X, self.column_index_)[1]
+        self._check_activity(column)
         for local, share, value in zip(self.locals_, self.shares_, self.values_, strict=True):
             gate = self._opened(column, value)
             at = np.flatnonzero(gate)

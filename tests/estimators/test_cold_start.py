@@ -105,6 +105,8 @@ def test_missing_activity_is_left_to_the_global_model() -> None:
     model = ColdStartRegressor(small(**STUMPS), gate=1, scale=3.0, cv=2).fit(X, y)
     X[:, 1] = np.where(cold, np.nan, X[:, 1])
     np.testing.assert_array_equal(model.predict(X), model.estimator_.predict(X))
+    with pytest.raises(ValueError, match=r"gate=1: activity must be at least 0, got -1 \(first at row 0\)"):
+        model.predict(np.array([[0.5, -1.0]]))
     again = ColdStartRegressor(small(**STUMPS), gate=1, scale=3.0, cv=2)
     with pytest.warns(UserWarning, match="the global model predicts all rows"):
         again.fit(X, y)
