@@ -33,7 +33,7 @@ from gbreg.losses.vector import VectorLoss
 LOCAL: Mapping[str, Any] = {
     "n_estimators": 30,
     "learning_rate": 0.1,
-    "max_leaves": 2,
+    "max_depth": 1,
     "reg_lambda": 10.0,
     "early_stopping_rounds": None,
 }
@@ -67,8 +67,8 @@ class ColdStartRegressor(Model):
         The activity at which the gate is half open. None: the best on held-out rows of four, that of the 2%, 5%, 10% and 20%
         of rows with the least activity.
     local : dict or None
-        Parameters of boosting of the local boosters, such as ``{"n_estimators": 60}``. Others are those of the estimator,
-        but for 30 rounds of two leaves, learning rate 0.1, reg_lambda 10, and no early stopping.
+        Parameters of boosting of the local boosters, such as ``{"max_depth": 3}``. Others are those of the estimator,
+        but for 30 rounds of depth 1, learning rate 0.1, reg_lambda 10, and no early stopping.
     strength : float >= 0, default 100.0
         The rows at which a local booster counts half. n is ``sum(w)**2 / sum(w**2)`` of weights times gate.
     min_rows : int >= 1, default 200

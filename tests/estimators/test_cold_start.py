@@ -75,7 +75,7 @@ def test_the_local_booster_is_trained_on_weighted_rows_from_the_global_score() -
     model = ColdStartRegressor(estimator, gate=1, scale=3.0, local={"n_estimators": 7}, cv=2).fit(X, y, weight)
     gate = model._opened(X[:, 1], 3.0)
     at = gate > 0
-    parameters = {"n_estimators": 7, "learning_rate": 0.1, "max_leaves": 2, "reg_lambda": 10.0}
+    parameters = {"n_estimators": 7, "learning_rate": 0.1, "max_depth": 1, "reg_lambda": 10.0}
     whole = clone(estimator).fit(X, y, weight)
     local = clone(estimator).set_params(**parameters)
     local.fit(X[at], y[at], (gate * weight)[at], offset=whole.predict_raw(X[at]))
