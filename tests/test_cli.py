@@ -741,6 +741,23 @@ def test_exposure_and_offset(folder, tmp_path):
         assert "--exposure 'years' must be positive; " in refused(*command, "--exposure", "years")
 
 
+def test_censored_rows(folder, tmp_path):
+    data = tables.read_table(folder / "t.parquet")
+    amount = data["amount"].to_numpy()
+    table, saved, out = tmp_path / "t.parquet", tmp_path / "m.gbreg", tmp_path / "p.parquet"
+    tables.write_table(data.append_column("open", [amount > np.quantile(amount, 0.8)]), table)
+    common = (table, "--target", "amount", "--rounds", 5, "--n-jobs", 1, "--model", saved, "--censored", "open")
+    assert run("fit", *common, "--loss", "ziln").exit_code == 0
+    model = gbreg.load(saved)
+    assert "open" not in model.feature_names_in_
+    assert run("predict", table, "--model", saved, "--out", out).exit_code == 0
+    assert tables.read_table(out)["prediction"].to_numpy().sum() > amount.sum()
+    message = refused("fit", *common, "--loss", "tweedie")
+    assert message.startswith("--censored: GBRegressor does not take it: use ZILNRegressor, BucketRegressor")
+    message = refused("fit", *common[:-1], "amount", "--loss", "ziln")
+    assert "--censored 'amount' must be true or false, or 1 or 0; " in message
+
+
 def test_ctrl_c_saves_the_best_and_says_how_to_go_on(folder, tmp_path):
     pytest.importorskip("optuna")
     saved, report, storage = tmp_path / "best.gbreg", tmp_path / "study.html", tmp_path / "study.db"

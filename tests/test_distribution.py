@@ -51,6 +51,9 @@ FAMILY = {
     "buckets, Pareto tail": lambda: bucketed(0.4),
     "hurdle of buckets": lambda: ZeroInflated([0.0, 0.3, 1.0, 0.5, 0.2, 0.9], bucketed(0.2, zeros=0.0)),
 }
+FAMILY["clipped log-normal"] = lambda: lognormals().clip([1.0, 10.0, 0.01, 1e9, 1e11, 30.0])
+FAMILY["clipped hurdle"] = lambda: FAMILY["zero-inflated"]().clip(2.0)
+FAMILY["clipped buckets"] = lambda: bucketed(0.4).clip([20.0, 1e3, 10.0, 15.0, 9.0, 40.0])
 MAP = [0.0, 0.1, 0.35, 0.8, 0.95, 1.0], [0.0, 0.2, 0.3, 0.7, 0.98, 1.0]
 FAMILY |= {f"recalibrated {name}": (lambda make=make: Recalibrated(make(), *MAP)) for name, make in FAMILY.items()}
 FAMILY["recalibrated twice"] = lambda: Recalibrated(FAMILY["recalibrated buckets"](), [0.0, 0.5, 1.0], [0.0, 0.3, 1.0])

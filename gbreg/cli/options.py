@@ -35,6 +35,10 @@ Exposure = Annotated[
     str | None, Option(help="A column of exposures (> 0), such as years insured: how long each row was seen.")
 ]
 Offset = Annotated[str | None, Option(help="A column that is added to raw scores.")]
+Censored = Annotated[
+    str | None,
+    Option(help="A column of true and false (or 1 and 0): the target of these rows is at least the value."),
+]
 Drop = Annotated[list[str] | None, Option(help="Columns to leave out, such as keys; repeat, or separate by commas.")]
 Keep = Annotated[list[str] | None, Option(help="Learn from these columns only; repeat, or separate by commas.")]
 SplitColumn = Annotated[str | None, Option("--split", help="A column of train and test; other rows are left out.")]

@@ -12,6 +12,7 @@ from gbreg._files import check_writable, make_folder, write_text
 from gbreg.cli.asked import check_report, engine_names, new_estimator
 from gbreg.cli.options import (
     TABLES,
+    Censored,
     Drop,
     EarlyStopping,
     Engine,
@@ -194,6 +195,7 @@ def fit(
     weight: Weight = None,
     exposure: Exposure = None,
     offset: Offset = None,
+    censored: Censored = None,
     drop: Drop = None,
     keep: Keep = None,
     split: TrainColumn = None,
@@ -216,7 +218,7 @@ def fit(
 
     template = new_estimator(rounds, learning_rate, early_stopping, seed, n_jobs, monotone)
     estimator = with_boosting(parse_model(loss, _parameters(param)), template, engine_names([engine])[0])
-    beside = {"exposure": exposure, "offset": offset}
+    beside = {"exposure": exposure, "offset": offset, "censored": censored}
     rows = tables.training_rows(table, target, weight=weight, split=split, beside=beside, drop=drop or (), keep=keep or ())
     if rows.horizons is not None:
         estimator = gbreg.HorizonRegressor(estimator, rows.horizons)

@@ -3,9 +3,9 @@
 Arrays are float64 in the unit of the target. ``t`` and ``y`` are scalars or of shape (n,), n = ``len(distribution)``.
 """
 
-from gbreg.distribution.base import Distribution
+from gbreg.distribution.base import Clipped, Distribution
 from gbreg.distribution.bucketed import Bucketed
 from gbreg.distribution.parametric import LogNormalDistribution, ZeroInflated
 from gbreg.distribution.recalibrated import Recalibrated
 
-__all__ = ["Bucketed", "Distribution", "LogNormalDistribution", "Recalibrated", "ZeroInflated"]
+__all__ = ["Bucketed", "Clipped", "Distribution", "LogNormalDistribution", "Recalibrated", "ZeroInflated"]

@@ -175,6 +175,15 @@ class Distribution(ABC):
             raise ValueError(f"alpha={alpha!r} must lie in (0, 1): an interval of 90% coverage is alpha=0.1")
         return self.quantile([alpha / 2, 1 - alpha / 2])
 
+    def clip(self, upper: ArrayLike) -> Distribution:
+        """The distributions of the lesser of a draw and `upper`, finite: what will be seen of it.
+
+        Parameters
+        ----------
+        upper : float or array of shape (n,)
+        """
+        return Clipped(self, upper)
+
     def sample(self, size: int = 1, random_state: int | np.random.Generator | None = None) -> Floats:
         """Independent draws, shape (n, size)."""
         uniform = np.random.default_rng(random_state).random((len(self), size))
@@ -193,3 +202,109 @@ def mapped(x: Floats, levels: Floats, slopes: Floats) -> Floats:
 def check_scale(scale: float) -> None:
     if not 0 < scale < inf:
         raise ValueError(f"scale={scale!r} must be positive and finite: 1.0 gives E[ln(1 + Y)]")
+
+
+class Clipped(Distribution):
+    """The lesser of a draw from another distribution and an end: seconds watched of a video that lasts so long.
+
+    Parameters
+    ----------
+    base : Distribution of n rows
+    upper : float or array of shape (n,)
+        The ends, finite, in the unit of the target.
+
+    Raises
+    ------
+    ValueError
+        For ends that are missing or infinite, or of another shape.
+
+    Notes
+    -----
+    All mass at or beyond the end is an atom there. The mean is that of `base` less ``E[max(Y - upper, 0)]``, exact. The mode
+    is the end where at least half of the mass is there, else as `base` has it.
+
+    Examples
+    --------
+    >>> from gbreg.distribution import LogNormalDistribution
+    >>> d = LogNormalDistribution([0.0, 2.0], 1.0).clip(5.0)
+    >>> d.mean().round(3), d.quantile(0.9).round(3), d.cdf(5.0)
+    (array([1.471, 4.261]), array([3.602, 5.   ]), array([1., 1.]))
+    """
+
+    def __init__(self, base: Distribution, upper: ArrayLike):
+        self.base = base
+        self.upper = column(upper, len(base), "upper")
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    @property
+    def _width(self) -> int:
+        return self.base._width
+
+    def __getitem__(self, rows: Any) -> Clipped:
+        return Clipped(self.base[rows], self.upper[rows])
+
+    def _before(self) -> Floats:
+        """P(Y < upper) of the base."""
+        return self.base.pit(self.upper)[:, 0]
+
+    def mean(self) -> Floats:
+        # Whichever is the less of a difference: of what lies beyond the end, or of what lies before it.
+        beyond = self.base.mean() - self.base._beyond(self.upper)
+        return np.where(self._far(), self.upper - self.base._areas(self.upper)[0], beyond)
+
+    def _far(self) -> Any:
+        """Whether most of the base's mean is of values beyond the end."""
+        return ~(self.base.mean() < self.upper)
+
+    def log_mean(self, scale: float = 1.0) -> Floats:
+        check_scale(scale)
+        return self._log_below(np.ones((len(self), 1)), scale)[:, 0]
+
+    def cdf(self, t: ArrayLike) -> Floats:
+        t = column(t, len(self), "t", finite=False)
+        return np.where(t < self.upper, self.base.cdf(np.minimum(t, self.upper)), 1.0)
+
+    def sf(self, t: ArrayLike) -> Floats:
+        t = column(t, len(self), "t", finite=False)
+        return np.where(t < self.upper, self.base.sf(np.minimum(t, self.upper)), 0.0)
+
+    def pit(self, y: ArrayLike) -> Floats:
+        y = column(y, len(self), "y")
+        low, high = self.base.pit(np.minimum(y, self.upper)).T
+        return np.column_stack([np.where(y > self.upper, 1.0, low), np.where(y < self.upper, high, 1.0)])
+
+    def _inverse(self, levels: Floats) -> Floats:
+        return np.minimum(self.base._inverse(levels), self.upper[:, None])
+
+    def _areas(self, t: Floats) -> tuple[Floats, ...]:
+        inside, over, far = np.minimum(t, self.upper), np.maximum(t - self.upper, 0.0), self._far()
+        here, end = self.base._areas(inside), self.base._areas(self.upper)
+        width, (once, squared) = self.upper - inside, (end[k] - here[k] for k in (0, 1))
+        above = np.where(far, [width - once, width - 2.0 * once + squared], [here[2] - end[2], here[3] - end[3]])
+        return here[0] + over, here[1] + over, *np.maximum(above, 0.0)
+
+    def _beyond(self, t: Floats) -> Floats:
+        beyond: Floats = self._areas(t)[2]
+        return beyond
+
+    def _log_below(self, levels: Floats, scale: float) -> Floats:
+        before = self._before()[:, None]
+        at_end: Floats = np.log1p(self.upper / scale)[:, None] * np.maximum(levels - before, 0.0)
+        return self.base._log_below(np.minimum(levels, before), scale) + at_end
+
+    def _likeliest(self, levels: Floats, slopes: Floats) -> Floats:
+        inside = mapped(self._before()[:, None], levels, slopes)[:, 0]
+        return np.where(inside > 0.5, np.minimum(self.base._likeliest(levels, slopes), self.upper), self.upper)
+
+    def crps(self, y: ArrayLike) -> Floats:
+        y = column(y, len(self), "y")
+        areas = self._areas(y)
+        return areas[1] + areas[3]
+
+    def log_score(self, y: ArrayLike) -> Floats:
+        y = column(y, len(self), "y")
+        at_end = -safe_log(self.base.sf(self.upper) + np.diff(self.base.pit(self.upper), axis=1)[:, 0])
+        inside = self.base.log_score(np.minimum(y, self.upper))
+        return np.where(y < self.upper, inside, np.where(y == self.upper, at_end, inf))

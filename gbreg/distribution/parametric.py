@@ -195,6 +195,12 @@ class ZeroInflated(Distribution):
     def __getitem__(self, rows: Any) -> ZeroInflated:
         return ZeroInflated(self.probability_positive[rows], self.positive[rows])
 
+    def clip(self, upper: ArrayLike) -> Distribution:
+        end = column(upper, len(self), "upper")
+        if (end <= 0).any():
+            return super().clip(end)
+        return ZeroInflated(self.probability_positive, self.positive.clip(end))  # exact for rare positives too
+
     def mean(self) -> Floats:
         # Not 0 times infinity, for a row certain to be 0 whose positive part is beyond the range of doubles.
         return self.probability_positive * np.where(self.probability_positive > 0, self.positive.mean(), 0.0)

@@ -4,10 +4,12 @@ Every metric takes ``(y_true, y_pred, sample_weight=None)``, arrays of shape (n_
 weight 0 do not count. Where a metric has no value (a ranking of constant labels, a ratio to a sum of 0) it is NaN: its
 docstring says when, and scikit-learn's `UndefinedMetricWarning` why. `ValueError` for rows that are none: no rows, all
 weights 0, anything missing or infinite. `interval` says how sure a metric is, `by_horizon` measures predictions at several
-horizons, `scorer` makes a metric scikit-learn's, `METRICS` lists those with names.
+horizons, `concordance`, `censored_log_score` and `censored_crps` rows whose label is only known to be at least y, `scorer`
+makes a metric scikit-learn's, `METRICS` lists those with names.
 """
 
 from gbreg.metrics.base import mid_ranks
+from gbreg.metrics.censored import censored_crps, censored_log_score, concordance
 from gbreg.metrics.errors import (
     crps,
     gamma_deviance,
@@ -51,6 +53,9 @@ __all__ = [
     "SegmentTable",
     "abs_log_pcoc",
     "by_horizon",
+    "censored_crps",
+    "censored_log_score",
+    "concordance",
     "crossing_share",
     "crps",
     "decile_calibration_error",

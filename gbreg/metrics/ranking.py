@@ -82,7 +82,7 @@ def xauc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     >>> xauc([0, 1, 2, 2], [1, 1, 3, 2], ties="wrong")
     0.8
     """
-    _check_ties(ties)
+    check_ties(ties)
     y, p, w = checked(y_true, y_pred, sample_weight)
     if y.min() == y.max():
         return undefined("xauc", _CONSTANT)
@@ -118,7 +118,7 @@ def grouped_xauc(
     >>> grouped_xauc([0, 1, 5, 9], [1, 2, 4, 3], groups=["a", "a", "b", "b"])
     0.5
     """
-    _check_ties(ties)
+    check_ties(ties)
     if average not in ("weight", "pairs", "equal"):
         raise ValueError(f"average={average!r} must be 'weight', 'pairs' or 'equal'")
     y, p, w = checked(y_true, y_pred, sample_weight)
@@ -136,9 +136,9 @@ def grouped_xauc(
     return float(np.average(each[ranked], weights=counts[ranked]))
 
 
-def _check_ties(ties: str) -> None:
-    if ties not in TIES:
-        raise ValueError(f"ties={ties!r} must be one of {', '.join(map(repr, TIES))}")
+def check_ties(ties: str, allowed: tuple[str, ...] = TIES) -> None:
+    if ties not in allowed:
+        raise ValueError(f"ties={ties!r} must be one of {', '.join(map(repr, allowed))}")
 
 
 def kendall(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
