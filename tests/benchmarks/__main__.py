@@ -14,6 +14,7 @@ import joblib
 
 from tests.benchmarks import (
     arrived,
+    censored,
     exposure,
     families,
     fits,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Table]]] = {
     "many rows": serving.many_rows,
     "pit": serving.pit_calibration,
     "exposure": exposure.fit_time,
+    "censored": censored.kernel_time,
 }
 PACKAGES = ("gbreg", "numpy", "numba", "lightgbm", "xgboost", "catboost")
 
