@@ -149,6 +149,11 @@ COMPARE_ERRORS = [
     ),
     (on("--test-fraction", "2"), "--test-fraction 2.0 must lie between 0 and 1"),
     (on("--loss", "poison"), "loss='poison' is not known: did you mean 'poisson'?"),
+    (
+        on("--loss", "tweedie,huber:link=log"),
+        "loss='tweedie,huber:link=log' names 2 losses: name each by itself (--loss tweedie --loss huber:link=log on the "
+        "command line)",
+    ),
     (on("--engine", "xgb"), "--engine='xgb' is not known: did you mean 'xgboost'?"),
     (on("--rounds", "0"), "--rounds 0 must be a whole number from 1 on"),
     (on("--rounds", "x"), "Invalid value for '--rounds'"),

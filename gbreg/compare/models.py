@@ -133,6 +133,10 @@ def parse_model(text: str, parameters: Mapping[str, Any] | None = None) -> Any:
         return GBRegressor(parse_loss(text, parameters))
     if name not in BY_WORD:
         known = sorted({*known_losses(), *BY_WORD})
+        several = [part.strip() for part in text.split(",")]
+        if len(several) > 1 and {part.partition(":")[0] for part in several} <= {*known}:
+            each = " ".join(f"--loss {part}" for part in several)
+            raise InputError(f"loss={text!r} names {len(several)} losses: name each by itself ({each} on the command line)")
         raise InputError(
             f"loss={name!r} is not known: {nearest(ELSEWHERE.get(name.lower(), name), known)}Known are {', '.join(known)}, "
             "and your own once the module that defines it has been imported (gbreg --import MODULE on the command line)"
