@@ -13,7 +13,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3.13}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet xgboost==3.4.1 numpy==2.4.0
+"$folder/venv/bin/pip" install --quiet xgboost==3.4.1 numpy==2.4.6
 "$folder/venv/bin/python" - <<'PY'
 import numpy as np
 import xgboost as xgb
