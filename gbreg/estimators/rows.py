@@ -102,6 +102,12 @@ def asked_of(carried: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in carried if name != "censored")
 
 
+def given_to(model: Any, brought: Mapping[str, Any]) -> dict[str, Any]:
+    """What of that rows bring a fitted model is to be given at `predict`: it asks by name for what is missing."""
+    fitted = getattr(getattr(model, "best_estimator_", model), "carried_", ())
+    return {name: values for name, values in brought.items() if values is not None and name in fitted}
+
+
 def check_same(given: set[str], fitted: set[str], prefix: str = "") -> None:
     """`ValueError` where rows bring something else than those of the training did."""
     for name in sorted(fitted - given):

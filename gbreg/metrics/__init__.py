@@ -6,6 +6,9 @@ docstring says when, and scikit-learn's `UndefinedMetricWarning` why. `ValueErro
 weights 0, anything missing or infinite. `interval` says how sure a metric is, `by_horizon` measures predictions at several
 horizons, `concordance`, `censored_log_score` and `censored_crps` rows whose label is only known to be at least y, `scorer`
 makes a metric scikit-learn's, `METRICS` lists those with names.
+
+Where rows have exposures, amounts are measured without weights: labels as they are, against ``predict(X, exposure=...)``.
+Rates, labels divided by exposures against ``predict(X, exposure=1)``, take the exposures as weights.
 """
 
 from gbreg.metrics.base import mid_ranks

@@ -61,11 +61,15 @@ class OfPredictions(Display):
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
         name: str | None = None,
         ax: Any = None,
     ) -> Self:
         """`from_predictions` of what a fitted estimator predicts for X, under the name of its class if none is given."""
-        predicted = getattr(estimator, cls._reads)(X)
+        brought = {"offset": offset, "exposure": exposure}
+        given = {name: values for name, values in brought.items() if values is not None}
+        predicted = getattr(estimator, cls._reads)(X, **given)
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(y, predicted, sample_weight=sample_weight, name=name, ax=ax)
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from gbreg._tables import SplitRows
 from gbreg.compare import TITLES, Leaderboard, Row, badness, choice, data_words, number, winners
 from gbreg.compare.shown import MEANINGS
 from gbreg.estimators.model import check_distributional
+from gbreg.estimators.rows import given_to
 from gbreg.metrics import segment_table, xauc
 from gbreg.metrics.base import codes, quietly, sorted_once
 from gbreg.reporting import drift, pictures
@@ -35,6 +37,8 @@ def report(
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
     segment: ArrayLike | None = None,
     train: tuple[Any, ArrayLike] | tuple[Any, ArrayLike, ArrayLike | None] | None = None,
     path: str | Path = "report.html",
@@ -53,6 +57,8 @@ def report(
     y : array-like of shape (n_samples,) or (n_samples, n_horizons)
         Of several horizons NaN where a window is not complete; the page then has a curve per horizon.
     sample_weight : array-like of shape (n_samples,), optional
+    offset, exposure : array-like of shape (n_samples,), optional
+        Of these rows, for the models that were fitted with them; all figures are of amounts.
     segment : array-like of shape (n_samples,), optional
         Countries, for example: the page lists those with the worst sums. Not of several horizons.
     train : (X, y) or (X, y, sample_weight), optional
@@ -84,13 +90,15 @@ def report(
     True
     """
     named = dict(models) if isinstance(models, Mapping) else {type(models).__name__: models}
+    brought = {"offset": offset, "exposure": exposure}
+    _check_brought(named, brought)
     if np.ndim(y) == 2:
         if segment is not None:
             raise ValueError("segment: a page of several horizons has none: leave it out, or give one column of y")
         trained = None if train is None else train[1]
         return report_horizons(named, X, y, sample_weight, trained, code=_code(named, X), path=path, title=title)
     labels = checked_labels(y, "y")
-    predictions = {name: _predicted(name, model, X, labels.size) for name, model in named.items()}
+    predictions = {name: _predicted(name, model, X, labels.size, brought) for name, model in named.items()}
     train_y = None if train is None else checked_labels(train[1], "labels of train")
     n_features = len(drift.columns(X)) if X is not None else 0
     train_weight = train[2] if train is not None and len(train) == 3 else None
@@ -105,30 +113,41 @@ def report(
         shifted=drift.shifted(train[0], X) if train is not None and X is not None else [],
         models={name: model for name, model in named.items() if hasattr(model, "predict")},
         X=X,
-        code=_code(named, X),
+        brought=brought,
+        code=_code(named, X, brought),
         path=path,
         title=title,
     )
 
 
-def _predicted(name: str, model: Any, X: Any, n: int) -> Floats:
+def _check_brought(models: Mapping[str, Any], brought: Mapping[str, Any]) -> None:
+    """`ValueError` for what no model was fitted with."""
+    for name, values in brought.items():
+        if values is not None and not any(name in given_to(model, brought) for model in models.values()):
+            raise ValueError(f"{name}: no model was fitted with {name}=, leave it out")
+
+
+def _predicted(name: str, model: Any, X: Any, n: int, brought: Mapping[str, Any]) -> Floats:
     if not hasattr(model, "predict"):
         return np.asarray(model, dtype=np.float64)
     if X is None:
         raise ValueError(f"X=None: model {name!r} is an estimator, which needs the rows to predict")
-    predicted = np.asarray(model.predict(X), dtype=np.float64)
+    predicted = np.asarray(model.predict(X, **given_to(model, brought)), dtype=np.float64)
     if predicted.shape != (n,):
         raise ValueError(f"X: model {name!r} predicts {predicted.shape[0]:,} rows of it, y has {n:,}")
     return predicted
 
 
-def _code(models: Mapping[str, Any], X: Any) -> str:
+def _code(models: Mapping[str, Any], X: Any, brought: Mapping[str, Any] = MappingProxyType({})) -> str:
     """The models as code to paste, and the call that wrote the page."""
     lines = [f"{_variable(name)} = {model!r}" for name, model in models.items() if hasattr(model, "predict")]
+    given = [name for name, values in brought.items() if values is not None]
     if lines:
-        lines.append("# each fitted to the training rows: .fit(X_train, y_train)")
+        beside = "".join(f", {name}={name}_train" for name in given)
+        lines.append(f"# each fitted to the training rows: .fit(X_train, y_train{beside})")
     listed = ", ".join(f"{name!r}: {_variable(name)}" for name in models)
-    return "\n".join([*lines, f"gbreg.report({{{listed}}}, {'X' if X is not None else None}, y)"])
+    beside = "".join(f", {name}={name}" for name in given)
+    return "\n".join([*lines, f"gbreg.report({{{listed}}}, {'X' if X is not None else None}, y{beside})"])
 
 
 def _variable(name: str) -> str:
@@ -146,6 +165,7 @@ def write_page(
     shifted: Sequence[tuple[str, float]] = (),
     models: Mapping[str, Any] | None = None,
     X: Any = None,
+    brought: Mapping[str, Any] = MappingProxyType({}),
     code: str = "",
     path: str | Path = "report.html",
     title: str = "Which predictions to trust",
@@ -169,7 +189,7 @@ def write_page(
             pairs[name], sure[name] = xauc(y, p, weight), judge(p)
             overlays.add(name, p, amount=name in amounts)
             if name in amounts:
-                drawn[name] = of_models.pictures(p, _distribution(models.get(name), X))
+                drawn[name] = of_models.pictures(p, _distribution(models.get(name), X, brought))
         compared = overlays.pictures()
     won = winners(board)
     values = {
@@ -248,7 +268,7 @@ def _model_note(predicted: Floats) -> str:
     return f"Predictions from {number(low)} to {number(high)}, median {number(middle)}."
 
 
-def _distribution(model: Any, X: Any) -> Any:
+def _distribution(model: Any, X: Any, brought: Mapping[str, Any]) -> Any:
     """What the model predicts of the whole distribution, None where it predicts none."""
     if model is None or X is None or not hasattr(model, "predict_distribution"):
         return None
@@ -256,7 +276,7 @@ def _distribution(model: Any, X: Any) -> Any:
         check_distributional(getattr(model, "best_estimator_", model))
     except TypeError:  # the method is there, but its loss or a part of it has none
         return None
-    return model.predict_distribution(X)
+    return model.predict_distribution(X, **given_to(model, brought))
 
 
 def _parameters(model: Any) -> dict[str, str]:

@@ -26,10 +26,13 @@ from gbreg import (
     WCERegressor,
     ZILNRegressor,
     load,
+    report,
 )
 from gbreg.compare import compare
 from gbreg.engines import ENGINES
 from gbreg.losses import LogUniform, PointwiseLoss, Poisson
+from gbreg.metrics import pcoc
+from gbreg.plots import CalibrationDisplay
 from gbreg.tuning import TunedRegressor, tune
 from tests.cases import CASES, inside
 from tests.estimators.test_regressor import BY_WEIGHT
@@ -303,6 +306,29 @@ def test_losses_that_take_none_are_not_searched() -> None:
     }
     with pytest.raises(ValueError, match="exposure: OrdinalRegressor does not take it"):
         tune(OrdinalRegressor(), X, y, exposure=exposure, metric="mae")
+
+
+# -- pages and plots ---------------------------------------------------------------------------------------------------
+
+
+def test_pages_and_plots_are_of_amounts(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    X, y, exposure = visits(1500)
+    exposed = ZILNRegressor(n_estimators=10, n_jobs=1).fit(X, y, exposure=exposure)
+    plain = small("tweedie").fit(X, y)
+    page = report({"exposed": exposed, "plain": plain}, X, y, exposure=exposure, path=tmp_path / "page.html")
+    text = page.read_text(encoding="utf-8")
+    assert f"{pcoc(y, exposed.predict(X, exposure=exposure)):.2f}" in text
+    assert "gbreg.report({&#39;exposed&#39;: exposed, &#39;plain&#39;: plain}, X, y, exposure=exposure)" in text
+    with pytest.raises(ValueError, match="exposure is missing"):
+        report(exposed, X, y, path=tmp_path / "other.html")
+    with pytest.raises(ValueError, match="exposure: no model was fitted with exposure=, leave it out"):
+        report(plain, X, y, exposure=exposure, path=tmp_path / "other.html")
+    assert not (tmp_path / "other.html").exists()
+    drawn = CalibrationDisplay.from_estimator(exposed, X, y, exposure=exposure)
+    by_hand = CalibrationDisplay.from_predictions(y, exposed.predict(X, exposure=exposure))
+    np.testing.assert_array_equal(drawn.ax_.lines[0].get_xydata(), by_hand.ax_.lines[0].get_xydata())
 
 
 # -- what cannot be ----------------------------------------------------------------------------------------------------
