@@ -265,7 +265,7 @@ def test_tables_arrays_and_sparse_matrices_agree(form):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_categories_and_missing_values(engine):
     X, y = cohorts()
-    table = pd.DataFrame(X, columns=list("abc"))
+    table = pd.DataFrame(X.copy(), columns=list("abc"))  # pandas 2 writes into X itself
     table.loc[::5, "a"] = np.nan
     table["city"] = pd.Categorical(np.where(X[:, 0] > 0, "paris", "rome"))
     model = HorizonRegressor(poisson(engine), chain=True, cv=2).fit(table, pd.DataFrame(y).astype("Float64"))
