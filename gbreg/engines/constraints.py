@@ -14,7 +14,7 @@ from gbreg._checks import nearest
 from gbreg.engines.rows import Features
 
 Which = int | str
-_FORMS = "a list with one sign a column, or {column: sign} with names or indices, signs -1, 0 or 1"
+_FORM = "{column: sign} with names or indices, signs -1, 0 or 1"
 _OWN = "engine_params: monotone_constraints"
 
 
@@ -53,15 +53,19 @@ def signs(value: Any, argument: str = _OWN) -> dict[Which, int]:
     elif isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim == 1):
         given = list(enumerate(value))
     else:
-        raise ValueError(f"{argument}={value!r} must be {_FORMS}")
+        raise ValueError(f"{argument}={value!r} must be {_forms(argument)}")
     found: dict[Which, int] = {}
     for column, sign in given:
         if isinstance(sign, bool) or not isinstance(sign, Real) or sign not in (-1, 0, 1):
-            raise ValueError(f"{argument} has {sign!r} for column {column!r}: it must be {_FORMS}")
+            raise ValueError(f"{argument} has {sign!r} for column {column!r}: it must be {_forms(argument)}")
         if column in found:
             raise ValueError(f"{argument} names column {column!r} twice")
         found[column] = int(float(sign))
     return found
+
+
+def _forms(argument: str) -> str:
+    return f"a list with one sign a column, or {_FORM}" if argument == _OWN else _FORM
 
 
 def _read(text: str, argument: str) -> Any:
@@ -77,7 +81,7 @@ def _read(text: str, argument: str) -> Any:
             return {int(name) if name.isdecimal() else name: int(sign) for name, (_, sign) in zip(names, pairs, strict=True)}
         return [int(part) for part in parts]
     except ValueError:
-        raise ValueError(f"{argument}={text!r} must be {_FORMS}") from None
+        raise ValueError(f"{argument}={text!r} must be {_forms(argument)}") from None
 
 
 def _which(column: Any) -> Which:

@@ -138,7 +138,6 @@ class BoostedRegressor(Model, Trees, ABC):
         rows = Sample.of(self, X, y, sample_weight, carried=carried)
         self.check_carried(rows.table.carried)
         _check_uncalibrated(calibrator, rows.table.carried)
-        self.carried_ = asked_of(rows.table.carried)
         signs = self._placed(monotone, rows.table)
         check_columns(self, X, reset=True)
         rows = rows.named(getattr(self, "feature_names_in_", None))
@@ -148,12 +147,14 @@ class BoostedRegressor(Model, Trees, ABC):
         watched = self._eval_sets(eval_set, eval_sample_weight, beside, rows.table)
         unseen, train = watched[:1], rows
         used = rows.counting
-        stops = self.early_stopping_rounds is not None and np.ptp(rows.y[used]) > 0  # one label is predicted, in no round
+        # One label is predicted, in no round, unless rows bring something beside it.
+        stops = self.early_stopping_rounds is not None and (np.ptp(rows.y[used]) > 0 or bool(rows.table.carried))
         if not watched and (stops or calibrator is not None):
             of_used = None if together is None else together[used]
             inside, outside = hold_out(used.size, self.validation_fraction, self.random_state, of_used)
             train, unseen = rows.take(used[inside]), [rows.take(used[outside])]
             watched = unseen if stops else []
+        self.carried_ = asked_of(rows.table.carried)
         self._train(train, watched, callbacks)
         self.calibrator_ = None
         if calibrator is not None:

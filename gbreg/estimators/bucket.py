@@ -82,6 +82,7 @@ class BucketRegressor(DistributionalPreset):
 
     word = "bucket"
     family = "buckets"
+    as_hurdle = "zeros='hurdle'"
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = SoftmaxBuckets(**{name: getattr(self, name) for name in SoftmaxBuckets._get_param_names()})

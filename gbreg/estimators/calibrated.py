@@ -168,7 +168,6 @@ class CalibratedRegressor(Model):
         X = check_features(self, X, reset=True)
         X = read_with(X, {"offset": offset, "exposure": exposure})
         self.check_carried(carried_of(X))
-        self.carried_ = tuple(carried_of(X))
         labels = as_labels(self, y)
         check_consistent_length(X, labels)
         self.segment_index_ = None if self.segment is None else segment_column(X, self.segment, "segment")[0]
@@ -190,7 +189,7 @@ class CalibratedRegressor(Model):
         passed = grouped if has_fit_parameter(self.estimator, "groups") else None
         if self.cv == "prefit":
             check_is_fitted(self.estimator)
-            check_same(set(self.carried_), set(getattr(self.estimator, "carried_", ())))
+            check_same(set(carried_of(X)), set(getattr(self.estimator, "carried_", ())))
             held, seen = np.arange(labels.size), calibrator.seen(self.estimator, X, labels)
             self.estimator_ = self.estimator
         else:
@@ -212,6 +211,7 @@ class CalibratedRegressor(Model):
                 [calibrator.seen(fitted(train), take_rows(X, test), labels[test]) for train, test in folds]
             )
             self.estimator_ = fitted(np.arange(labels.size))
+        self.carried_ = tuple(carried_of(X))
         counted = None if counts is None else counts[held]
         self.calibrator_ = calibrator.learn(seen, labels[held], counted, self._segments(take_rows(X, held)))
         return self

@@ -283,7 +283,9 @@ class ColdStartRegressor(Model):
                 "segments"
             )
         for name in self.local or ():
-            if name not in BOOSTING_PARAMETERS or name in ("engine", "calibration"):
+            if name in ("engine", "calibration", "monotone", "engine_params"):
+                raise ValueError(f"local={{{name!r}: ...}}: local boosters have the estimator's {name}: set it there")
+            if name not in BOOSTING_PARAMETERS:
                 raise ValueError(
                     f"local={{{name!r}: ...}} is no parameter of boosting: {nearest(name, BOOSTING_PARAMETERS)}"
                 )

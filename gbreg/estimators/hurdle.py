@@ -160,10 +160,9 @@ class HurdleRegressor(Model):
         """
         self._validate_params()
         X = check_features(self, X, reset=True)
+        labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them
         X = read_with(X, {"offset": offset, "exposure": exposure, "censored": censored})
         self.check_carried(carried_of(X))
-        self.carried_ = asked_of(carried_of(X))
-        labels = y if isinstance(X, Table) else self._labels(y)  # whoever read the table has checked them
         check_consistent_length(X, labels)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, labels.size)
         check_both_ways({"classifier": self.classifier, "regressor": self.regressor}, X)
@@ -171,12 +170,17 @@ class HurdleRegressor(Model):
         beside = {"offset": eval_offset, "exposure": eval_exposure, "censored": eval_censored}
         sets = as_sets(self, eval_set, eval_sample_weight, self._labels, beside, carried_of(X))
         rows = self._whether((X, labels, weight))
+        if not _counts(rows):
+            raise ValueError(
+                f"censored: all {labels.size:,} rows are, at 0, so that no row says whether there is anything: add rows "
+                "that were seen to the end"
+            )
         probability = float(np.average(rows[1], weights=rows[2]))
         classifier = regressor = None
         if 0.0 < probability < 1.0:
-            whether = [self._whether(s) for s in sets]
+            whether = [known for known in map(self._whether, sets) if _counts(known)]
             known = None if kept_together is None else kept_together[_is_known(X, labels)]
-            classifier = fit_part(self._frequency(), *rows, whether, callbacks, known)
+            classifier = fit_part(self._frequency(carried_of(X)), *rows, whether, callbacks, known)
         if probability > 0.0:
             how_much = [_positive((self._of_severity(X_), y_, w)) for X_, y_, w in sets if _is_positive(y_, w).any()]
             if kept_together is not None:
@@ -188,6 +192,7 @@ class HurdleRegressor(Model):
                 n = f"{rows[1].size:,} of {labels.size:,} rows"
                 raise ValueError(f"regressor, which trains on the {n} with y > 0: {error}") from error
         self.probability_, self.classifier_, self.regressor_ = probability, classifier, regressor
+        self.carried_ = asked_of(carried_of(X))
         self._meet_shares(X, labels, np.ones(labels.size) if weight is None else weight)
         return self
 
@@ -234,10 +239,15 @@ class HurdleRegressor(Model):
         except ValueError as error:
             raise ValueError(f"{which}: {error}") from error
 
-    def _frequency(self, names: Collection[str] | None = None) -> Any:
+    def _frequency(self, names: Collection[str]) -> Any:
         """The classifier: of odds, which have no place for an exposure, its counterpart that has."""
-        exposed = "exposure" in (self.carried_ if names is None else names) and self.exposure_on == "frequency"
+        exposed = "exposure" in names and self.exposure_on == "frequency"
         if exposed and isinstance(self.classifier, GBRegressor) and isinstance(get_loss(self.classifier.loss), Bernoulli):
+            if self.classifier.native is True:
+                raise ValueError(
+                    "classifier: with an exposure 'cloglog' stands in for 'bernoulli', and no engine has it built in: use "
+                    "native='auto' in place of native=True"
+                )
             return clone(self.classifier).set_params(loss="cloglog")
         return self.classifier
 
@@ -297,6 +307,12 @@ def _with_only(X: Any, names: Collection[str]) -> Any:
     if not carried_of(X):
         return X
     return replace(X, carried={name: values for name, values in X.carried.items() if name in names})
+
+
+def _counts(rows: tuple[Any, Floats, Floats | None]) -> bool:
+    """Whether there is any row (X, y, weight), of positive weight."""
+    _, y, weight = rows
+    return y.size > 0 and (weight is None or bool((weight > 0).any()))
 
 
 def _is_known(X: Any, y: Floats) -> Any:

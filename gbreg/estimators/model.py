@@ -41,7 +41,7 @@ def check_distributional(estimator: Any) -> None:
 
 def check_carried(estimator: Any, names: Collection[str]) -> None:
     """`ValueError` for what any estimator cannot take of the rows beside their features: those of gbreg say why."""
-    if isinstance(estimator, Model):
+    if hasattr(estimator, "check_carried"):
         estimator.check_carried(names)
     elif names:
         who = f"estimator={type(estimator).__name__}"

@@ -117,9 +117,9 @@ def as_sets(
     for i, ((X, y), weight) in enumerate(pairs):
         try:
             X = check_features(estimator, X, reset=False)
+            labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             X = read_with(X, {name: values[i] for name, values in each.items()})
             check_same(set(carried_of(X)), set(fitted), "eval_")
-            labels = y if isinstance(X, Table) else check_labels(y)  # whoever read the table has checked them
             check_consistent_length(X, labels)
             sets.append((X, labels, None if weight is None else check_sample_weight(weight, len(labels))))
         except ValueError as error:

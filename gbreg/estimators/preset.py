@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Preset(BoostedRegressor, ABC):
     `calibrator_` is None, or what is applied to the predictions of the whole model or, with "pit", to its distributions.
     """
 
+    as_hurdle: ClassVar[str] = ""  # the parameter by which its model is one, where it can be
+
     model_: GBRegressor | HurdleRegressor
 
     @abstractmethod
@@ -64,9 +66,14 @@ class Preset(BoostedRegressor, ABC):
         model = self._model()
         if isinstance(model, HurdleRegressor):
             model.check_carried(names)
-        else:
-            super().check_carried(asked_of(names))
-            model.check_carried(names)
+            return
+        if "exposure" in names and self.as_hurdle:
+            raise ValueError(
+                f"exposure: {type(self).__name__} takes it as a hurdle of two boosters: set {self.as_hurdle}, or leave it "
+                "out"
+            )
+        super().check_carried(asked_of(names))
+        model.check_carried(names)
 
     def searched_loss(self, y: Floats | None) -> tuple[str, Loss, Floats | None]:
         model = self._model()

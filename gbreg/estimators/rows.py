@@ -151,6 +151,7 @@ def hold_out(n: int, fraction: float, random_state: Any, groups: Any = None) -> 
 def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:
     """``eval_set`` as a list of ((X, y), weight); `ValueError` where it is neither a pair nor a list of pairs."""
     if eval_set is None:
+        of_sets(eval_sample_weight, 0, "eval_sample_weight")
         return []
     pairs = eval_set if isinstance(eval_set, list) else [eval_set]
     weights = of_sets(eval_sample_weight, len(pairs), "eval_sample_weight")
@@ -162,9 +163,11 @@ def as_pairs(eval_set: Any, eval_sample_weight: Any) -> list[tuple[Any, Any]]:
 
 def of_sets(values: Any, n: int, name: str) -> list[Any]:
     """One array for each of n evaluation sets: those of a list, or the same for all."""
+    if n == 0 and values is not None:
+        raise ValueError(f"{name}= belongs to the rows of eval_set=, which is not given: give that too")
     each = values if isinstance(values, list) else [values] * n
     if len(each) != n:
-        raise ValueError(f"{name} lists {len(each)} arrays for {n} evaluation sets")
+        raise ValueError(f"{name} lists {len(each)} arrays for {n} evaluation sets: a list holds one array for each set")
     return each
 
 

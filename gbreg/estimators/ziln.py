@@ -67,6 +67,7 @@ class ZILNRegressor(DistributionalPreset):
 
     word = "ziln"
     family = "log-normal"
+    as_hurdle = "factorized=True"
 
     def _model(self) -> GBRegressor | HurdleRegressor:
         loss = LogNormal(self.sigma_bounds) if self.factorized else ZILN(self.sigma_bounds)

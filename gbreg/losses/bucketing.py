@@ -77,7 +77,7 @@ class BucketLoss(VectorLoss):
 
     def learn_scales(self, y: Floats, sample_weight: Floats) -> None:
         # Engines keep labels in float32: edges that are float32 numbers meet them as they meet the labels themselves.
-        edges = make_edges(y, sample_weight, self.n_buckets, self.edges)
+        edges, ends = make_edges(y, sample_weight, self.n_buckets, self.edges), y[sample_weight > 0]
         y = y.astype(np.float32).astype(np.float64)
         edges = np.unique(edges.astype(np.float32).astype(np.float64))
         held = np.unique(bucket_of(y[sample_weight > 0], edges))
@@ -89,6 +89,8 @@ class BucketLoss(VectorLoss):
         self.edges_ = edges[held[1:] - 1]
         self.representatives_ = representatives(y, sample_weight, self.edges_, self.representative)
         self.low_, self.high_ = spans(y, sample_weight, self.edges_)
+        # Labels themselves have a density, not what float32 makes of them.
+        self.low_[0], self.high_[-1] = min(self.low_[0], ends.min()), max(self.high_[-1], ends.max())
         share = np.bincount(bucket_of(y, self.edges_), weights=sample_weight, minlength=held.size)
         self.prior_ = share / share.sum()
 

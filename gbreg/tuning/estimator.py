@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gbreg._checks import Floats
 from gbreg._columns import check_features
-from gbreg.estimators.model import check_distributional
+from gbreg.estimators.model import check_carried, check_distributional
 from gbreg.estimators.readout import Functional
 from gbreg.tuning.result import Choose, TrialRecord, Tuned
 from gbreg.tuning.search import tune
@@ -213,6 +213,11 @@ storage, study_name, n_jobs
         """The distribution of every row's label."""
         X = self._checked(X)
         return self.best_estimator_.predict_distribution(X, **_given(offset, exposure))  # type: ignore[no-any-return]
+
+    def check_carried(self, names: Collection[str]) -> None:
+        """`ValueError` for what the estimator does not take of rows; losses that do not are not searched."""
+        if self.losses is None:
+            check_carried(self.estimator, names)
 
     def check_distributional(self) -> None:
         if self.losses is None:

@@ -194,6 +194,14 @@ def test_a_fitted_model_that_breaks_it_is_an_error() -> None:
     assert steepest_fall(own.fit(X, y)) < 0
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_column_without_a_value_is_no_matter(engine: str) -> None:
+    X = np.column_stack([np.full(200, np.nan), np.linspace(0.0, 1.0, 200)])
+    y = np.exp(X[:, 1])
+    model = GBRegressor("tweedie", engine=engine, n_estimators=3, n_jobs=1, monotone={0: 1, 1: 1}).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+
+
 def test_compare_gives_it_to_every_model() -> None:
     X, y = wavy(200)
     frame = pd.DataFrame(X, columns=["a", "b", "c"])

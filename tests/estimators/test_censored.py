@@ -261,6 +261,23 @@ def test_rows_censored_at_0_say_nothing_of_whether() -> None:
     np.testing.assert_array_equal(with_them.predict(X), without.predict(X))
 
 
+def test_rows_of_which_nothing_is_known() -> None:
+    X, y, _ = watched(200)
+    for model in (ZILNRegressor(), BucketRegressor()):
+        with pytest.raises(
+            ValueError, match="censored: all 200 rows are, at 0, so that no row says whether there is anything"
+        ):
+            model.fit(X, np.zeros(200), censored=np.ones(200))
+    # Nor of all rows that are held out, or watched.
+    rng = np.random.default_rng(8)
+    zero = rng.random(200) < 0.8
+    y = np.where(zero, 0.0, np.exp(rng.normal(size=200)))
+    hidden = zero & (rng.random(200) < 0.9)
+    model = ZILNRegressor(n_estimators=5, early_stopping_rounds=3, n_jobs=1, min_child_samples=5, random_state=0)
+    model.fit(X, y, censored=hidden, eval_set=(X[hidden], y[hidden]), eval_censored=hidden[hidden])
+    assert np.isfinite(model.predict(X)).all()
+
+
 def test_an_exposure_and_censored_rows() -> None:
     X, y, hidden = watched(500)
     exposure = np.random.default_rng(0).uniform(0.5, 2.0, 500)

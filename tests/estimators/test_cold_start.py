@@ -318,6 +318,11 @@ def test_sklearn_checks(estimator: Any, check: Any) -> None:
         (ColdStartRegressor(small(), segment="a"), ValueError, "segment='a' is a name, and the columns of X have none"),
         (ColdStartRegressor(small(), gate=0), ValueError, "gate=0: activity must be at least 0, got -"),
         (ColdStartRegressor(small(), gate=1, scale=0.0), ValueError, "'scale' parameter of ColdStartRegressor"),
+        (
+            ColdStartRegressor(small(), gate=1, local={"monotone": {0: 1}}),
+            ValueError,
+            "local={'monotone': ...}: local boosters have the estimator's monotone: set it there",
+        ),
         (ColdStartRegressor(small(), gate=1, local={"lr": 1}), ValueError, "local={'lr': ...} is no parameter of boosting"),
         (ColdStartRegressor(small("gamma"), gate=1), ValueError, "Gamma needs y in"),
         (ColdStartRegressor(small(monotone={1: 1}), gate=1), ValueError, "gate=1: .* in its monotone give that column 0"),

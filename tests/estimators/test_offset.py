@@ -354,7 +354,17 @@ def test_what_rows_cannot_bring(given: Any, said: str) -> None:
 
 def test_who_does_not_take_them() -> None:
     X, y, exposure = policies(100)
-    for one in (BucketRegressor(zeros="bucket"), OrdinalRegressor(), WCERegressor(), ZILNRegressor(factorized=False)):
+    with pytest.raises(
+        ValueError, match="exposure: ZILNRegressor takes it as a hurdle of two boosters: set factorized=True"
+    ):
+        ZILNRegressor(factorized=False).fit(X, y, exposure=exposure)
+    with pytest.raises(
+        ValueError, match="exposure: BucketRegressor takes it as a hurdle of two boosters: set zeros='hurdle'"
+    ):
+        BucketRegressor(zeros="bucket").fit(X, y, exposure=exposure)
+    with pytest.raises(ValueError, match="classifier: with an exposure 'cloglog' stands in for 'bernoulli', and no engine"):
+        HurdleRegressor(small("bernoulli", native=True), small("gamma")).fit(X, y, exposure=exposure)
+    for one in (OrdinalRegressor(), WCERegressor()):
         with pytest.raises(ValueError, match=f"exposure: {type(one).__name__} does not take it: use a GBRegressor"):
             one.fit(X, y, exposure=exposure)
     with pytest.raises(ValueError, match="offset: a HurdleRegressor has two raw scores"):
@@ -488,6 +498,49 @@ def test_maps_of_segments_and_prefit_models_are_of_amounts() -> None:
         assert got[here].sum() == pytest.approx(y[1500:][here].sum(), rel=0.05)
 
 
+def test_one_label_under_exposures_stops_early() -> None:
+    X, _, exposure = policies()
+    exposure = exposure * np.exp(X[:, 0])
+    model = small(n_estimators=400, learning_rate=0.3, early_stopping_rounds=5, random_state=0)
+    model.fit(X, np.ones(X.shape[0]), exposure=exposure)
+    assert 0 < model.best_iteration_ < 400
+
+
+def test_a_refused_fit_leaves_the_model_as_it_was() -> None:
+    X, y, exposure = visits(300)
+    for model in (small("tweedie"), EXPOSED["hurdle"](n_estimators=3, n_jobs=1), ZILNRegressor(n_estimators=3, n_jobs=1)):
+        model.fit(X, y, exposure=exposure)
+        before = model.predict(X, exposure=exposure)
+        with pytest.raises(ValueError, match="needs y in"):
+            model.fit(X, -y - 1.0)
+        np.testing.assert_array_equal(model.predict(X, exposure=exposure), before)
+        model.fit(X, y)
+        with pytest.raises(ValueError, match="needs y in"):
+            model.fit(X, -y - 1.0, exposure=exposure)
+        assert np.isfinite(model.predict(X)).all()
+        with pytest.raises(ValueError, match=r"eval_set\[0\].*needs y in"):
+            model.fit(X, y, exposure=exposure, eval_set=(X, -y - 1.0), eval_exposure=exposure)
+        listed = clone(model).fit(X.tolist(), y.tolist(), exposure=exposure.tolist())
+        np.testing.assert_array_equal(listed.predict(X, exposure=exposure), before)
+
+
+def test_what_belongs_to_sets_needs_some() -> None:
+    X, y, exposure = visits(300)
+    for model in (small("tweedie"), EXPOSED["hurdle"](n_estimators=3, n_jobs=1), CalibratedRegressor(small("tweedie"))):
+        with pytest.raises(ValueError, match="eval_exposure= belongs to the rows of eval_set="):
+            model.fit(X, y, exposure=exposure, eval_exposure=exposure)
+        with pytest.raises(ValueError, match="eval_sample_weight= belongs to the rows of eval_set="):
+            model.fit(X, y, exposure=exposure, eval_sample_weight=exposure)
+
+
+def test_a_search_inside_a_calibration() -> None:
+    X, y, exposure = visits(600)
+    search = TunedRegressor(small("tweedie", n_estimators=5), n_trials=1, random_state=0)
+    model = CalibratedRegressor(search, "ratio", cv=2).fit(X, y, exposure=exposure)
+    once = model.predict(X, exposure=exposure)
+    np.testing.assert_allclose(model.predict(X, exposure=2 * exposure), 2 * once, rtol=1e-12)
+
+
 def test_predict_asks_for_what_fit_was_given() -> None:
     X, y, exposure = policies(100)
     model = small().fit(X, y, exposure=exposure)
@@ -501,7 +554,9 @@ def test_predict_asks_for_what_fit_was_given() -> None:
         small().fit(X, y).predict(X, exposure=exposure)
     with pytest.raises(ValueError, match=r"eval_set\[0\]: eval_exposure is missing"):
         small().fit(X, y, exposure=exposure, eval_set=(X, y))
-    with pytest.raises(ValueError, match="eval_exposure lists 2 arrays for 1 evaluation sets"):
+    with pytest.raises(
+        ValueError, match="eval_exposure lists 2 arrays for 1 evaluation sets: a list holds one array for each set"
+    ):
         small().fit(X, y, exposure=exposure, eval_set=(X, y), eval_exposure=[exposure, exposure])
 
 

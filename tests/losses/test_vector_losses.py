@@ -69,6 +69,16 @@ def scores_for(loss, n, size=1.0, seed=0):
     return loss.intercept_ + size * np.random.default_rng(seed).normal(size=(n, loss.n_outputs))
 
 
+@pytest.mark.parametrize("loss", [SoftmaxBuckets(), SoftmaxBuckets(8, rank=None), OrdinalBuckets()], ids=repr)
+def test_every_training_label_has_a_density(loss):
+    """Whatever float32, in which engines keep labels, makes of the least and the greatest."""
+    for seed in range(5):
+        y = np.exp(np.random.default_rng(seed).normal(size=300))
+        fitted = clone(loss).fit(y)
+        distribution = fitted.distribution(np.tile(fitted.intercept_, (y.size, 1)))
+        assert np.isfinite(distribution.log_score(y)).all()
+
+
 def test_every_kernel_is_among_them():
     kernels, every = ({clone(loss).fit([0.5, 1.0, 2.0, 4.0]).spec() for loss in losses} for losses in (KERNELS, CASES))
     assert kernels == every
