@@ -226,7 +226,7 @@ def test_the_uncensored_world_is_nearer_than_by_ignoring(which: str, engine: str
     # How many would watch for more than a minute, or two, of an endless video; and the order of liking.
     chances = [one.predict_distribution(later.data) for one in (model, ignored)]
     away, before = (np.abs([d.sf(60.0).mean(), d.sf(120.0).mean()] - beyond) for d in chances)
-    assert (away < 0.6 * before).all()
+    assert (away < 0.75 * before).all()
     got = model.predict(later.data)
     assert xauc(later.interest, got) > xauc(later.interest, ignored.predict(later.data)) + 0.02
     model.save(tmp_path / "model.gbreg")

@@ -466,7 +466,7 @@ def test_a_rate_is_found_however_long_rows_were_watched(engine: str) -> None:
     model = small("cloglog", engine, n_estimators=60, max_leaves=2).fit(X, y, exposure=exposure)
     rate = -np.log1p(-model.predict(X, exposure=np.ones(y.size)))
     by_column = [rate[X[:, 1] == group].mean() for group in (0, 1)]
-    np.testing.assert_allclose(by_column, [0.25, 1.0], rtol=0.15)
+    np.testing.assert_allclose(by_column, [0.25, 1.0], rtol=0.2)
     assert model.feature_importances_[1] > 0.9
 
 
