@@ -35,6 +35,13 @@ def test_concordance_pair_by_pair(rows: list[tuple[int, int, bool, int]]) -> Non
     )
 
 
+def test_concordance_of_peers() -> None:
+    """scikit-survival 0.28.0 (of -p) and lifelines 0.30.3 both give this, of labels and predictions with many ties."""
+    rng = np.random.default_rng(0)
+    y, p, hidden = rng.integers(1, 8, 300), rng.integers(0, 6, 300), rng.random(300) < 0.4
+    assert concordance(y, p, hidden) == pytest.approx(0.5197309417040359, rel=1e-14)
+
+
 def test_without_censored_rows_it_is_the_xauc() -> None:
     rng = np.random.default_rng(0)
     y, p, w = rng.integers(0, 50, 2000), rng.normal(size=2000).round(1), rng.uniform(size=2000)
