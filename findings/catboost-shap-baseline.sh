@@ -12,6 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3.13}" -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet catboost==1.2.10 numpy==2.4.6
+cd "$folder"  # eval_metrics leaves files where it runs
 "$folder/venv/bin/python" - <<'PY'
 import numpy as np
 from catboost import CatBoost, Pool
