@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gbreg import tuning as tuning
     from gbreg._callables import metric as metric
     from gbreg._callables import objective as objective
+    from gbreg.estimators import BlendRegressor as BlendRegressor
     from gbreg.estimators import BucketRegressor as BucketRegressor
     from gbreg.estimators import CalibratedRegressor as CalibratedRegressor
     from gbreg.estimators import ColdStartRegressor as ColdStartRegressor
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from gbreg.reporting import report as report
 
 _PUBLIC = {
+    "BlendRegressor": "gbreg.estimators",
     "BucketRegressor": "gbreg.estimators",
     "CalibratedRegressor": "gbreg.estimators",
     "ColdStartRegressor": "gbreg.estimators",

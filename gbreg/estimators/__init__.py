@@ -1,5 +1,6 @@
 """scikit-learn estimators."""
 
+from gbreg.estimators.blend import BlendRegressor
 from gbreg.estimators.bucket import BucketRegressor
 from gbreg.estimators.calibrated import CalibratedRegressor
 from gbreg.estimators.cold_start import ColdStartRegressor
@@ -13,6 +14,7 @@ from gbreg.estimators.wce import WCERegressor
 from gbreg.estimators.ziln import ZILNRegressor
 
 __all__ = [
+    "BlendRegressor",
     "BucketRegressor",
     "CalibratedRegressor",
     "ColdStartRegressor",
